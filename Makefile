@@ -1,0 +1,46 @@
+# Every target creates the environment it needs; nothing has to be installed by hand but Python 3.11 or 3.12.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STATE ?= .seamline
+
+.PHONY: help install demo test test-all check format golden docs lock clean
+
+help:            ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@echo "Creating $(VENV) with the pinned packages of requirements.lock (a minute or two, once)"
+	@$(PYTHON) -c 'import sys; v=sys.version_info[:2]; sys.exit(0 if (3,11)<=v<(3,13) else f"Python 3.11 or 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}; run make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.installed   ## create .venv from the lock file
+
+demo: install    ## draw a small data set, run the whole pipeline on it, score it against the hidden answers
+	@$(BIN)/seamline run pipeline/recipes/demo.toml --state $(STATE)
+
+test: install    ## the tests (minutes, no network, no GPU)
+	@$(BIN)/python -m pytest
+
+test-all: install  ## the slower suites too
+	@$(BIN)/python -m pytest -m ''
+
+check: install   ## format, lint, types, tests, and generated files up to date
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+format: install  ## rewrite the sources in the house format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+golden: install  ## rewrite the golden files; review the diff
+	@$(BIN)/python -m pytest tests/dag --update-golden
+
+lock:            ## resolve the dependencies anew into requirements.lock
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev --no-header --quiet pyproject.toml -o requirements.lock
+
+clean:           ## remove the environment and all runs
+	rm -rf $(VENV) $(STATE) build

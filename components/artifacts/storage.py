@@ -1,0 +1,135 @@
+"""Files by URI: a local path or `gs://bucket/object`. The only place that knows the difference.
+
+Writes are atomic: a reader sees the whole file or none. On GCS an object appears when its upload ends; locally a file
+is written aside, flushed to disk and renamed.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from components.errors import DataError
+
+
+def is_remote(uri: str) -> bool:
+    """True for `gs://...`."""
+    return uri.startswith("gs://")
+
+
+def join(root: str, *parts: str) -> str:
+    """Joins URI parts with single slashes."""
+    return "/".join([root.rstrip("/"), *(p.strip("/") for p in parts)])
+
+
+def exists(uri: str) -> bool:
+    """True if the file (not a folder) exists."""
+    return bool(_blob(uri).exists()) if is_remote(uri) else Path(uri).is_file()
+
+
+def size(uri: str) -> int:
+    """Bytes of a file. Raises DataError where it is missing."""
+    if not is_remote(uri):
+        return _existing(uri).stat().st_size
+    blob = _blob(uri)
+    if not blob.exists():
+        raise DataError(f"{uri} does not exist; check the address")
+    blob.reload()
+    return int(blob.size)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole content of a file. Raises DataError where it is missing."""
+    if not is_remote(uri):
+        return _existing(uri).read_bytes()
+    from google.api_core.exceptions import NotFound
+
+    try:
+        return bytes(_blob(uri).download_as_bytes(checksum="crc32c"))
+    except NotFound as error:
+        raise DataError(f"{uri} does not exist; check the address") from error
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Writes a file atomically."""
+    if is_remote(uri):
+        _blob(uri).upload_from_string(data, checksum="crc32c")
+        return
+    target = Path(uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".aside-", delete=False) as aside:
+        try:
+            aside.write(data)
+            aside.flush()
+            os.fsync(aside.fileno())
+        except OSError:
+            os.unlink(aside.name)
+            raise
+    os.chmod(aside.name, 0o644)
+    os.replace(aside.name, target)
+
+
+def list_files(uri: str) -> Iterator[str]:
+    """Paths of all files below a folder, relative to it, sorted; hidden files and `.aside-` leftovers left out."""
+    if is_remote(uri):
+        bucket, prefix = _split(uri.rstrip("/") + "/")
+        names = (blob.name[len(prefix) :] for blob in _client().list_blobs(bucket, prefix=prefix))
+        yield from sorted(n for n in names if n and not n.endswith("/"))
+        return
+    root = Path(uri)
+    found = (p.relative_to(root) for p in root.rglob("*") if p.is_file())
+    yield from sorted(str(p) for p in found if not any(part.startswith(".") for part in p.parts))
+
+
+def local_copy(uri: str, folder: Path) -> Path:
+    """A local path with the file's bytes: the file itself, or a download into `folder` done once."""
+    if not is_remote(uri):
+        return _existing(uri)
+    target = folder / Path(uri).name
+    if not target.exists():
+        write_bytes(str(target), read_bytes(uri))
+    return target
+
+
+def put_file(source: Path, uri: str) -> None:
+    """Moves a finished local file to its place: a rename where possible, an upload for `gs://`."""
+    if is_remote(uri):
+        _blob(uri).upload_from_filename(str(source), checksum="crc32c")
+        source.unlink()
+        return
+    target = Path(uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(source, "rb") as handle:
+        os.fsync(handle.fileno())
+    shutil.move(source, target)
+
+
+def _existing(uri: str) -> Path:
+    path = Path(uri)
+    if not path.is_file():
+        raise DataError(f"{uri} does not exist; check the address")
+    return path
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    return bucket, name
+
+
+def _blob(uri: str) -> Any:
+    bucket, name = _split(uri)
+    return _client().bucket(bucket).blob(name)
+
+
+@cache
+def _client() -> Any:
+    from google.cloud import storage  # loaded only where a gs:// address is used: it takes a second
+
+    if os.environ.get("STORAGE_EMULATOR_HOST"):
+        from google.auth.credentials import AnonymousCredentials
+
+        return storage.Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+    return storage.Client()
