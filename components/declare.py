@@ -37,6 +37,9 @@ def component(settings: ModuleType, image: str) -> Any:
         return dsl.ContainerSpec(image=image, command=command, args=["--executor-input", "{{$}}"])
 
     interface = _inputs(settings) | _outputs(settings)
+    if len(interface) != len(_inputs(settings)) + len(_outputs(settings)):
+        both = sorted(_inputs(settings).keys() & _outputs(settings).keys())
+        raise TypeError(f"step {step} has inputs and outputs of one name: {both}; KFP has one name space, rename one")
     spec.__name__ = step
     spec.__doc__ = _docstring(settings)
     spec.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

@@ -148,7 +148,6 @@ def _parser(settings: ModuleType) -> argparse.ArgumentParser:
         prog=f"python -m components.{step}",
         description=settings.__doc__,
         epilog="Lists are given as a,b,c or as JSON, structs as JSON.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--executor-input", metavar="JSON", help="everything at once, as KFP hands it over")
     parser.add_argument(

@@ -24,7 +24,7 @@ def progress(done: int, total: int, unit: str) -> None:
 
 def metric(step: int, **values: float) -> None:
     """Says one point of the learning curves, for instance `metric(epoch, loss=0.4, valid_map=0.9)`."""
-    _emit("metric", {"step": step} | values)
+    _emit("metric", {"step": step, **values})
 
 
 def log(message: str) -> None:

@@ -2,8 +2,8 @@
 
 `<data_root>/<kind>/<digest>` holds the files of one manifest, one set of shards, one checkpoint and so on. The digest
 covers the bytes of the files and the `content` of the index, nothing else: equal results get equal references whatever
-made them, so a changed upstream with identical bytes stops the cascade. `index.json` is written last: a folder without it
-does not exist. Who made it (settings, code, parents) stands in the index beside the content and is not part of the digest.
+made them, so a changed upstream with identical bytes stops the cascade. `index.json` is written last: a folder without
+it does not exist. Who made it (settings, code, parents) stands in the index too and is not part of the digest.
 """
 
 import hashlib

@@ -4,15 +4,19 @@ Writes are atomic: a reader sees the whole file or none. On GCS an object appear
 is written aside, flushed to disk and renamed.
 """
 
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from components.errors import DataError
+
+_CHUNK = 8 << 20  # bytes of a file in memory while it is uploaded; the client's own default is 100 MB
 
 
 def is_remote(uri: str) -> bool:
@@ -45,12 +49,9 @@ def read_bytes(uri: str) -> bytes:
     """The whole content of a file. Raises DataError where it is missing."""
     if not is_remote(uri):
         return _existing(uri).read_bytes()
-    from google.api_core.exceptions import NotFound
-
-    try:
-        return bytes(_blob(uri).download_as_bytes(checksum="crc32c"))
-    except NotFound as error:
-        raise DataError(f"{uri} does not exist; check the address") from error
+    content = io.BytesIO()
+    _download(uri, content)
+    return content.getvalue()
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -58,18 +59,8 @@ def write_bytes(uri: str, data: bytes) -> None:
     if is_remote(uri):
         _blob(uri).upload_from_string(data, checksum="crc32c")
         return
-    target = Path(uri)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".aside-", delete=False) as aside:
-        try:
-            aside.write(data)
-            aside.flush()
-            os.fsync(aside.fileno())
-        except OSError:
-            os.unlink(aside.name)
-            raise
-    os.chmod(aside.name, 0o644)
-    os.replace(aside.name, target)
+    with _aside(Path(uri)) as file:
+        file.write(data)
 
 
 def list_files(uri: str) -> Iterator[str]:
@@ -90,14 +81,15 @@ def local_copy(uri: str, folder: Path) -> Path:
         return _existing(uri)
     target = folder / Path(uri).name
     if not target.exists():
-        write_bytes(str(target), read_bytes(uri))
+        with _aside(target) as file:
+            _download(uri, file)
     return target
 
 
 def put_file(source: Path, uri: str) -> None:
     """Moves a finished local file to its place: a rename where possible, an upload for `gs://`."""
     if is_remote(uri):
-        _blob(uri).upload_from_filename(str(source), checksum="crc32c")
+        _blob(uri, chunk_size=_CHUNK).upload_from_filename(str(source), checksum="crc32c")
         source.unlink()
         return
     target = Path(uri)
@@ -119,9 +111,34 @@ def _split(uri: str) -> tuple[str, str]:
     return bucket, name
 
 
-def _blob(uri: str) -> Any:
+def _blob(uri: str, chunk_size: int | None = None) -> Any:
     bucket, name = _split(uri)
-    return _client().bucket(bucket).blob(name)
+    return _client().bucket(bucket).blob(name, chunk_size=chunk_size)
+
+
+def _download(uri: str, file: BinaryIO) -> None:
+    from google.api_core.exceptions import NotFound
+
+    try:
+        _blob(uri).download_to_file(file, checksum="crc32c")
+    except NotFound as error:
+        raise DataError(f"{uri} does not exist; check the address") from error
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `target` when the block ends well and vanishes when it doesn't."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".aside-", delete=False) as aside:
+        try:
+            yield cast(BinaryIO, aside)
+            aside.flush()
+            os.fsync(aside.fileno())
+        except BaseException:
+            os.unlink(aside.name)
+            raise
+    os.chmod(aside.name, 0o644)
+    os.replace(aside.name, target)
 
 
 @cache
