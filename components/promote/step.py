@@ -1,0 +1,92 @@
+"""The work of the step promote: every challenger meets its champion; the registry keeps the decision."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from components import entry, knobs
+from components.artifacts import manifest, reference, storage
+from components.errors import DataError
+from components.progress import log
+from components.promote import gate, page, registry
+from components.promote.gate import Contender
+from components.promote.registry import Candidate, Champion, Decision
+from components.promote.settings import Inputs, Settings
+
+Clock = Callable[[], datetime]
+
+
+def run(
+    settings: Settings, inputs: Inputs, outputs: entry.Outputs, clock: Clock = lambda: datetime.now(UTC)
+) -> entry.Summary:
+    """Decides about every attribute. Asked the same again, it answers the same and writes nothing."""
+    challengers = _challengers(inputs)
+    with registry.locked(inputs.data_root):
+        decisions = {name: _decided(name, c, settings, inputs, clock) for name, c in challengers.items()}
+    for name, decision in decisions.items():
+        log(f"{name}: {decision.action} ({decision.reason})")
+    outputs.write_text("decision_page", page.write(decisions, settings, _digest(inputs.report)))
+    return entry.Summary({"decision": _as_text(decisions)})
+
+
+def _challengers(inputs: Inputs) -> dict[str, Candidate]:
+    """Attribute to challenger. Every ensemble must stand in the report: what was not measured is not promoted."""
+    covered = reference.read_index(inputs.report, "reports")["ensembles"]
+    found: dict[str, Candidate] = {}
+    for uri in inputs.ensembles:
+        name = reference.read_index(uri, "ensembles")["attribute"]
+        if covered.get(name) != _digest(uri):
+            raise DataError(f"{uri} ({name}) is not in report {inputs.report}; give the report of these ensembles")
+        found[name] = Candidate(_digest(uri), _digest(inputs.report), _digest(inputs.manifest))
+    return found
+
+
+def _decided(name: str, challenger: Candidate, settings: Settings, inputs: Inputs, clock: Clock) -> Decision:
+    champion = registry.read(inputs.data_root, name)
+    terms = knobs.as_mapping(settings) | {"seed": inputs.seed}
+    known = champion.decided(challenger, terms)
+    if known:
+        return known
+    if champion.current and champion.current.ensemble == challenger.ensemble:
+        return Decision("kept", "this very ensemble is the champion already")
+    decision = _decide(name, champion, challenger, settings, inputs)
+    registry.write(
+        inputs.data_root, champion.with_decision(challenger, terms, decision, clock().isoformat(timespec="seconds"))
+    )
+    return decision
+
+
+def _decide(name: str, champion: Champion, challenger: Candidate, settings: Settings, inputs: Inputs) -> Decision:
+    new = _contender(inputs.data_root, challenger, name)
+    if champion.current is None:
+        return gate.decide(None, new, settings, inputs.seed)
+    try:
+        old = _contender(inputs.data_root, champion.current, name)
+    except DataError:
+        gone = f"ensemble {champion.current.ensemble} or manifest {champion.current.manifest}"
+        return Decision(
+            "refused", f"the champion's {gone} is gone; restore it, or remove the champion's file to start over"
+        )
+    return gate.decide(old, new, settings, inputs.seed)
+
+
+def _contender(data_root: str, candidate: Candidate, attribute: str) -> Contender:
+    ensemble = storage.join(data_root, "ensembles", candidate.ensemble)
+    content = reference.read_index(ensemble, "ensembles")
+    rows: pd.DataFrame = pq.read_table(reference.open_file(ensemble, "ensemble.parquet")).to_pandas()
+    table = manifest.read(storage.join(data_root, "manifests", candidate.manifest))
+    return Contender(tuple(content["classes"]), rows[rows["split"] == "valid"], table[table["attribute"] == attribute])
+
+
+def _as_text(decisions: dict[str, Decision]) -> str:
+    plain: dict[str, Any] = {name: asdict(decision) for name, decision in decisions.items()}
+    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _digest(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,139 @@
+"""The sections of the page as plain values: texts, tables and charts, ready for the template."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from components.report import charts, numbers
+from components.report.evidence import Attribute, Rows
+from components.report.lineage import Node
+from components.report.scores import Estimate, Scores, confusion, coverage, coverage_at
+from components.report.settings import Settings
+from components.vision import calibration
+
+NAMES = {"map": "mAP", "ap": "AP", "basic_precision": "BasicPrecision", "accuracy": "accuracy"}
+
+
+def estimate(value: Estimate) -> dict[str, str]:
+    """A value with its interval in words."""
+    return {"value": numbers.share(value.value), "low": numbers.share(value.low), "high": numbers.share(value.high)}
+
+
+def headline(scores: Scores) -> list[dict[str, str]]:
+    """The three numbers on top."""
+    return [{"name": NAMES[name], **estimate(value)} for name, value in scores.total.items()]
+
+
+def metric_rows(scores: Scores) -> list[dict[str, Any]]:
+    """One row an attribute: values with intervals, ECE, pictures, answers on `m`."""
+    return [
+        {
+            "attribute": name,
+            "metrics": {key: estimate(value) for key, value in found.estimates.items()},
+            "ece": numbers.share(found.ece),
+            "count": numbers.count(found.score.count),
+            "m_count": numbers.count(found.score.m_count),
+        }
+        for name, found in scores.attributes.items()
+    ]
+
+
+def confusion_table(attribute: Attribute) -> dict[str, Any]:
+    """Counts by labelled (row) and predicted class (column), with recall and precision."""
+    table = confusion(attribute.valid)
+    totals, answered = table.sum(axis=1), table.sum(axis=0)
+    rows = [
+        {
+            "index": i,
+            "name": name,
+            "cells": [_cell(int(n), int(totals[i]), i == j) for j, n in enumerate(table[i])],
+            "count": numbers.count(int(totals[i])),
+            "recall": numbers.percent(_share(table[i, i], totals[i])),
+            "precision": numbers.percent(_share(table[i, i], answered[i])),
+        }
+        for i, name in enumerate(attribute.classes)
+    ]
+    return {"classes": list(enumerate(attribute.classes)), "rows": rows}
+
+
+def confidence(attribute: Attribute, ece: float, settings: Settings) -> dict[str, Any]:
+    """Reliability diagram, block-count curve and coverage at fixed precision, each with its table."""
+    rows = attribute.valid
+    bins = [b for b in calibration.reliability(rows.probability, rows.label, settings.bins) if b.count]
+    columns = [b.confidence for b in bins], [b.accuracy for b in bins], [b.count for b in bins]
+    return {
+        "ece": numbers.share(ece),
+        "reliability": charts.reliability(
+            f"{attribute.name}: share right over confidence, ECE {numbers.share(ece)}", *columns
+        ),
+        "bins": [
+            {
+                "range": f"{b.low:.2f} to {b.high:.2f}",
+                "count": numbers.count(b.count),
+                "confidence": numbers.share(b.confidence),
+                "accuracy": numbers.share(b.accuracy),
+            }
+            for b in bins
+        ],
+        "coverage": _coverage_chart(attribute.name, rows),
+        "at": [(f"{p:g}", numbers.percent(coverage_at(rows, p))) for p in settings.precisions],
+    }
+
+
+def lineage_rows(nodes: Sequence[Node]) -> list[dict[str, Any]]:
+    """One row a reference: kind, digest, what it is, weight in the ensemble and settings as text."""
+    return [
+        {
+            "kind": n.kind,
+            "digest": n.digest,
+            "what": _what(n),
+            "parents": _parents(n.content or {}),
+            "settings": _settings((n.content or {}).get("settings", {})),
+        }
+        for n in nodes
+    ]
+
+
+def weights(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The ensemble's members with their weights, heaviest first."""
+    given = content.get("weights") or {}
+    return [(name, numbers.share(float(w))) for name, w in sorted(given.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _cell(count: int, total: int, right: bool) -> dict[str, Any]:
+    """A cell's count and its shade, 0 to 10 tenths of the row."""
+    shade = math.ceil(10 * count / total) if total else 0
+    return {"text": numbers.count(count) if count else "·", "shade": shade, "kind": "right" if right else "off"}
+
+
+def _share(part: int, whole: int) -> float:
+    return float(part) / float(whole) if whole else math.nan
+
+
+def _coverage_chart(name: str, rows: Rows) -> Any:
+    answered, precision = coverage(rows)
+    keep = np.unique(np.linspace(0, len(answered) - 1, 200).astype(int)) if len(answered) else np.empty(0, dtype=int)
+    low = min([0.9, *np.asarray(precision[keep]).tolist()])
+    frame = charts.Frame((0.0, 1.0), (max(0.0, math.floor(low * 20) / 20), 1.0))
+    line = charts.Series("precision", answered[keep].tolist(), precision[keep].tolist())
+    return charts.lines(
+        f"{name}: precision over the share of pictures answered", [line], ("share answered", "precision"), frame
+    )
+
+
+def _what(node: Node) -> str:
+    if node.content is None:
+        return "no longer there"
+    parts = [node.content.get(key, "") for key in ("model", "phase", "backbone", "method", "generation")]
+    return ", ".join(str(p) for p in parts if p)
+
+
+def _parents(content: Mapping[str, Any]) -> list[str]:
+    named = [content.get("checkpoint", ""), content.get("shards", ""), content.get("parent", "")]
+    return [str(p) for p in [*content.get("inputs", []), *named] if p]
+
+
+def _settings(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, str(values[name])) for name in sorted(values)]
