@@ -1,0 +1,113 @@
+"""Recipe -> KFP IR. The edges stand in `dag.py`; here are the root parameters and how knobs reach their tasks."""
+
+import inspect
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from kfp import compiler, dsl
+from kfp.dsl import pipeline_context
+
+from components import knobs
+from pipeline import dag, placement
+from pipeline.recipe import GROUPS, STEPS, Recipe, groups_in
+
+RUN_WIDE = ("data_root", "seed")
+
+
+@dataclass(frozen=True)
+class RootParameter:
+    """One parameter of the whole pipeline: its type for KFP, its default (or knobs.REQUIRED) and its help."""
+
+    kind: Any
+    default: Any
+    help: str
+
+
+def compile_recipe(recipe: Recipe) -> str:
+    """Compiles a recipe.
+
+    Returns:
+        IR YAML: one document, or two where the recipe asks for Kubernetes settings; the same bytes for the same recipe.
+    """
+    pipeline = dsl.pipeline(name=recipe.head.name.replace("_", "-"), description=recipe.head.description)(
+        _traced(recipe)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(pipeline, str(target))
+        text = target.read_text(encoding="utf-8")
+    # kfp lists the defaults in a comment, structs in hash order: two compilations would differ in nothing but that.
+    body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    return f"# PIPELINE DEFINITION\n# Name: {pipeline.name}\n# Description: {recipe.head.description}\n{body}"
+
+
+def pipeline_parameters(recipe: Recipe) -> dict[str, Any]:
+    """The value that a recipe gives to each root parameter; those it leaves to the start of the run are absent."""
+    values = {name: parameter.default for name, parameter in root_parameters(recipe).items()}
+    return {name: value for name, value in values.items() if value is not knobs.REQUIRED}
+
+
+def root_parameters(recipe: Recipe) -> dict[str, RootParameter]:
+    """All root parameters, those without a default first, then one `<group>_<knob>` for every knob."""
+    rounds = [{"name": f"round{i}", "uri": uri, "digest": ""} for i, uri in enumerate(recipe.data.rounds, start=1)]
+    structs = list[dict[str, Any]]
+    given = {
+        "rounds": RootParameter(
+            structs, rounds or knobs.REQUIRED, "rounds of data, oldest first: name, uri, digest of the data"
+        ),
+        "data_root": RootParameter(
+            str, recipe.head.data_root or knobs.REQUIRED, "folder or gs:// address of all references"
+        ),
+        "attributes": RootParameter(
+            structs, recipe.attributes, "label dimensions: name, classes, ordinal, own knobs per step"
+        ),
+        "models": RootParameter(
+            structs, recipe.models, "models to train for every attribute: name, own knobs per step"
+        ),
+        "seed": RootParameter(int, recipe.head.seed, "seed of every step"),
+    }
+    for group in groups_in(recipe.generations):
+        given |= {f"{group}_{name}": parameter for name, parameter in _knobs(group, recipe.groups[group]).items()}
+    return dict(sorted(given.items(), key=lambda item: item[1].default is not knobs.REQUIRED))
+
+
+def _knobs(group: str, settings: Any) -> dict[str, RootParameter]:
+    types = knobs.types_of(type(settings))
+    values = knobs.as_mapping(settings)
+    return {
+        f.name: RootParameter(types[f.name], values[f.name], f"{group}: {knobs.describe(f)}") for f in fields(settings)
+    }
+
+
+def _traced(recipe: Recipe) -> Callable[..., None]:
+    """A function with the signature that KFP reads: its parameters are only known once the recipe is."""
+    parameters = root_parameters(recipe)
+
+    def pipeline(*channels: Any) -> None:
+        dag.main(_by_group(recipe, dict(zip(parameters, channels, strict=True))), recipe)
+        placement.place(pipeline_context.Pipeline.get_default_pipeline().tasks.values(), recipe.placement)
+
+    pipeline.__doc__ = "\n".join(
+        [recipe.head.description, "", "Args:", *(f"  {n}: {p.help}" for n, p in parameters.items())]
+    )
+    signature = inspect.Signature([_signature(name, p) for name, p in parameters.items()])
+    pipeline.__signature__ = signature  # type: ignore[attr-defined]
+    return pipeline
+
+
+def _signature(name: str, parameter: RootParameter) -> inspect.Parameter:
+    default = inspect.Parameter.empty if parameter.default is knobs.REQUIRED else parameter.default
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=parameter.kind, default=default)
+
+
+def _by_group(recipe: Recipe, channels: dict[str, Any]) -> SimpleNamespace:
+    p = SimpleNamespace(rounds=channels["rounds"], attributes=channels["attributes"], models=channels["models"])
+    for group in groups_in(recipe.generations):
+        step = STEPS[GROUPS[group]]
+        run_wide = {name: channels[name] for name in RUN_WIDE if name in {f.name for f in fields(step.Inputs)}}
+        setattr(p, group, run_wide | {f.name: channels[f"{group}_{f.name}"] for f in fields(step.Settings)})
+    return p

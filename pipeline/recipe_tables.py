@@ -1,0 +1,77 @@
+"""The tables of a recipe that belong to no step: head, data, generations, placement, one attribute, one model."""
+
+from dataclasses import dataclass
+
+from components.knobs import knob
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands at the top of a recipe, before the first table."""
+
+    name: str = knob("", "name of the pipeline")
+    description: str = knob("", "what the recipe is for, one line")
+    seed: int = knob(0, "seed of every step", at_least=0, at_most=2**31 - 1)
+    data_root: str = knob("", "folder or gs:// address for references; empty: chosen when the run starts")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Table [data]: what the rounds are made of."""
+
+    dataset: str = knob(
+        "", "data set to prepare before the run; empty: the rounds are given", choices=("", "demo", "fashion_mnist")
+    )
+    rounds: list[str] = knob([], "folders or gs:// addresses of the rounds, oldest first")
+    source: str = knob("", "folder with the data set's own files (fashion_mnist); empty: where its package puts them")
+    seed: int = knob(0, "seed of the data set, apart from the run's", at_least=0)
+    images: int = knob(0, "training pictures of each attribute (demo); 0: as the data set says", at_least=0)
+    round1: int = knob(0, "labelled pictures of round 1 (fashion_mnist); 0: as the data set says", at_least=0)
+    round2: int = knob(0, "labelled pictures of round 2 (fashion_mnist); 0: as the data set says", at_least=0)
+    pool: int = knob(0, "unlabelled pictures (fashion_mnist); 0: as the data set says", at_least=0)
+    questions: int = knob(0, "pictures to predict (fashion_mnist); 0: as the data set says", at_least=0)
+
+
+@dataclass(frozen=True)
+class Generations:
+    """Table [generations]: the parts of the pipeline that a recipe may leave out."""
+
+    round2: bool = knob(True, "fine-tune on the newest round, from round 1's weights")
+    pseudo: bool = knob(True, "train a second generation with pseudo-labels")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Table [placement]: where tasks run and what they may take."""
+
+    parallel_attributes: int = knob(2, "attributes at the same time", at_least=1, at_most=100)
+    parallel_models: int = knob(2, "models of one attribute at the same time", at_least=1, at_most=100)
+    gpu: bool = knob(False, "train and predict on GPUs")
+    gpu_resource: str = knob(
+        "nvidia.com/gpu", "Kubernetes resource of the GPUs; also the taint that GPU tasks tolerate"
+    )
+    gpu_label: str = knob("cloud.google.com/gke-accelerator", "node label that names the GPU's type")
+    gpu_type: str = knob("nvidia-l4", "value of that label")
+    gpus_per_task: int = knob(1, "GPUs of one task", at_least=1, at_most=16)
+    shm_gb: int = knob(2, "shared memory of a GPU task", unit="GiB", at_least=1)
+    timeout_hours: float = knob(24.0, "longest time of one attempt of a GPU task", unit="h", at_least=0.1)
+    retries: int = knob(3, "attempts after the first one of a GPU task (spot machines go away)", at_least=0, at_most=20)
+    cpu: dict[str, float] = knob({}, "CPU cores per step, beside the defaults in placement.py")
+    memory_gb: dict[str, float] = knob({}, "memory per step, beside the defaults in placement.py", unit="GiB")
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """Table [attributes.NAME], beside its tables of knobs."""
+
+    classes: list[str] = knob([], "class names in the order of the label string; empty: as the data says")
+    ordinal: bool = knob(False, "the classes are ordered, as lengths are")
+
+
+@dataclass(frozen=True)
+class Model:
+    """Table [models.NAME]: nothing but tables of knobs."""
+
+
+TABLES = {"data": Data, "generations": Generations, "placement": Placement}
+LOOPS = {"attributes": Attribute, "models": Model}
