@@ -1,0 +1,135 @@
+"""`seamline doctor`: what this machine can do, what is missing, and the command that mends it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
+FREE_BYTES_WANTED = 5 * 1024**3
+DISTRIBUTIONS = ("tensorflow", "kfp", "opencv-python-headless", "pyarrow", "pandas", "google-cloud-storage")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what was looked at.
+        state: `ok`, `missing` (something cannot run) or `optional` (only some uses cannot).
+        detail: what was found.
+        fix: the command that mends it; empty where there is nothing to mend.
+    """
+
+    name: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+def examine(state_dir: Path) -> list[Finding]:
+    """Looks at everything a run may need. Changes nothing but a probe file in the state folder."""
+    checks: list[Callable[[], Finding]] = [
+        python,
+        packages,
+        processors,
+        gpu,
+        lambda: disk(state_dir),
+        fashion_mnist,
+        docker,
+        google_credentials,
+    ]
+    return [check() for check in checks]
+
+
+def python() -> Finding:
+    """The interpreter: 3.11 or 3.12."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if (3, 11) <= sys.version_info[:2] < (3, 13):
+        return Finding("Python", "ok", version)
+    return Finding("Python", "missing", f"{version}; 3.11 or 3.12 is needed", "make clean install PYTHON=python3.11")
+
+
+def packages() -> Finding:
+    """The pinned packages, by their metadata: nothing heavy is imported."""
+    absent = []
+    for name in DISTRIBUTIONS:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            absent.append(name)
+    if absent:
+        return Finding("packages", "missing", f"not installed: {', '.join(absent)}", "make install")
+    return Finding("packages", "ok", ", ".join(f"{name} {metadata.version(name)}" for name in DISTRIBUTIONS[:3]))
+
+
+def processors() -> Finding:
+    """CPU cores and memory, which set how many tasks run at once."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return Finding("machine", "ok", f"{os.cpu_count()} cores, {memory:.0f} GB memory")
+
+
+def gpu() -> Finding:
+    """An NVIDIA GPU, by its own tool."""
+    tool = shutil.which("nvidia-smi")
+    if not tool:
+        return Finding("GPU", "optional", "none; training runs on the CPU", "on a GPU machine: pip install -e '.[gpu]'")
+    listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
+    return Finding(
+        "GPU", "ok" if listed.returncode == 0 else "optional", listed.stdout.strip() or listed.stderr.strip()
+    )
+
+
+def disk(state_dir: Path) -> Finding:
+    """Room and permission to write where runs are kept."""
+    place = next(p for p in [state_dir, *state_dir.resolve().parents] if p.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        return Finding(
+            "state folder", "missing", f"{place} cannot be written: {error.strerror}", "seamline ... --state DIR"
+        )
+    free = shutil.disk_usage(place).free
+    detail = f"{free / 1024**3:.0f} GB free at {place}"
+    if free < FREE_BYTES_WANTED:
+        return Finding(
+            "state folder", "missing", f"{detail}; 5 GB are wanted", "seamline ... --state DIR on a larger disk"
+        )
+    return Finding("state folder", "ok", detail)
+
+
+def fashion_mnist() -> Finding:
+    """The pictures of recipes/fashion_mnist.toml."""
+    if FASHION_MNIST.exists():
+        return Finding("Fashion-MNIST", "ok", str(FASHION_MNIST.parent))
+    fix = "apt-get install dataset-fashion-mnist"
+    return Finding("Fashion-MNIST", "optional", "not installed; only recipes/fashion_mnist.toml needs it", fix)
+
+
+def docker() -> Finding:
+    """A Docker engine that answers."""
+    if not shutil.which("docker"):
+        return Finding("Docker", "optional", "no client; steps run as processes", "apt-get install docker.io")
+    answer = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=20, check=False)
+    if answer.returncode:
+        return Finding("Docker", "optional", "no engine answers; steps run as processes", "start the Docker engine")
+    return Finding("Docker", "ok", "engine answers")
+
+
+def google_credentials() -> Finding:
+    """Application default credentials, looked for but not used."""
+    places = [
+        os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", ""),
+        "~/.config/gcloud/application_default_credentials.json",
+    ]
+    found = [place for place in places if place and Path(place).expanduser().exists()]
+    if found:
+        return Finding("Google Cloud", "ok", "credentials found")
+    fix = "gcloud auth application-default login"
+    return Finding("Google Cloud", "optional", "no credentials; gs:// addresses cannot be read", fix)
