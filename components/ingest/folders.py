@@ -1,0 +1,84 @@
+"""Reads rounds laid out as one folder per class: `{train,val}/{class}/*` or `{class}/*`.
+
+`test/` holds the questions (in the order of their paths), `pool/` unlabelled pictures, with or without folders inside.
+What a data set calls train or val makes no difference: the folds are cut here, grouped by duplicates.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from components.errors import DataError, SettingsError
+from components.ingest import attributes, labels
+from components.ingest.attributes import Attribute
+from components.ingest.rows import Reading, Rejected, Round, Row
+
+DEFAULT_NAME = "class"
+_SPLITS = {"train": "labelled", "val": "labelled", "valid": "labelled", "validation": "labelled"}
+_UNLABELLED = {"test": "test", "tests": "test", "pool": "pool", "unlabelled": "pool", "unlabeled": "pool"}
+
+
+class _File(NamedTuple):
+    round: Round
+    path: str
+    kind: str
+    folder: str
+
+
+def read(rounds: list[Round], structs: list[Any]) -> Reading:
+    """Reads every file of every round; the label of a picture is its folder.
+
+    Args:
+        rounds: oldest first.
+        structs: at most one attribute. Its classes, if given, fix the order; a folder is called after a class or
+            after its position. Otherwise the classes are the folder names of all rounds in alphabetical order.
+
+    Raises:
+        SettingsError: more than one attribute. DataError: fewer than two classes.
+    """
+    wanted = attributes.asked(structs)
+    if len(wanted) > 1:
+        raise SettingsError(f"a folder per class is one attribute; {len(wanted)} are given: {', '.join(wanted)}")
+    name, struct = next(iter(wanted.items()), (DEFAULT_NAME, {}))
+    files = [file for round in rounds for file in _files(round)]
+    attribute = _attribute(name, struct, files)
+    position = {str(i): i for i in range(len(attribute.classes))} | {c: i for i, c in enumerate(attribute.classes)}
+    reading = Reading({name: attribute})
+    for file in files:
+        _take(file, position, attribute, reading)
+    return reading
+
+
+def _files(round: Round) -> Iterator[_File]:
+    tops = {name.split("/")[0].lower() for name in round.files}
+    for path in round.files:
+        first, *rest = path.split("/")
+        if not rest:
+            continue  # a read-me beside the folders
+        if first.lower() in _UNLABELLED:
+            yield _File(round, path, _UNLABELLED[first.lower()], "")
+        elif "train" not in tops:
+            yield _File(round, path, "labelled", attributes.tidy(first))
+        elif first.lower() in _SPLITS and len(rest) > 1:
+            yield _File(round, path, "labelled", attributes.tidy(rest[0]))
+
+
+def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribute:
+    found = Counter(file.folder for file in files if file.kind == "labelled")
+    classes = struct.get("classes") or sorted(found)
+    if not found or len(classes) < 2:
+        raise DataError(
+            f"{len(found)} class folder(s) found: {sorted(found)}; expected two or more, as {{class}}/* or "
+            "train/{class}/*"
+        )
+    return Attribute(name, tuple(attributes.tidy(str(c)) for c in classes), bool(struct.get("ordinal", False)))
+
+
+def _take(file: _File, position: dict[str, int], attribute: Attribute, reading: Reading) -> None:
+    name = f"{file.round.name}/{file.path}"
+    if file.kind == "labelled" and file.folder not in position:
+        reason = f"unknown class: folder {file.folder!r}"
+        reading.rejected.append(Rejected(name, 0, file.path, attribute.name, reason))
+        return
+    label = labels.one_hot(position[file.folder], len(attribute.classes)) if file.kind == "labelled" else ""
+    reading.rows.append(Row(name, 0, file.round.number, file.kind, file.path, attribute.name, label, file.path))

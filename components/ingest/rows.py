@@ -1,0 +1,106 @@
+"""What a reader hands on: good rows, refused rows, the attributes, and what the report should say about the reading."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from components.artifacts import storage
+from components.errors import DataError, SettingsError
+from components.ingest.attributes import Attribute
+
+# What archivers and desktops leave behind: `.DS_Store`, `__MACOSX/._a.jpg`.
+_HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
+
+
+class Row(NamedTuple):
+    """One picture and attribute. `label` is a y/m/n string, empty for kinds `pool` and `test`."""
+
+    file: str
+    line: int
+    round: int
+    kind: str
+    image_id: str
+    attribute: str
+    label: str
+    path: str
+
+
+class Rejected(NamedTuple):
+    """A row that cannot be used. `reason` is a category, a colon, and the particulars."""
+
+    file: str
+    line: int
+    image_id: str
+    attribute: str
+    reason: str
+
+
+@dataclass
+class Reading:
+    """All rows of all rounds.
+
+    Attributes:
+        attributes: name to attribute, in the order of the recipe (or of first appearance).
+        rows: in the order of the rounds, files and lines; rows of kind `test` are in question order.
+        rejected: refused rows, in the same order.
+        ignored: attribute to the number of rows left out because nobody asked for it.
+        notes: sentences for the report, for instance about a file's encoding.
+    """
+
+    attributes: dict[str, Attribute]
+    rows: list[Row] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One delivery of data. `number` is 1 for the oldest."""
+
+    number: int
+    name: str
+    uri: str
+    digest: str
+
+    @cached_property
+    def files(self) -> list[str]:
+        """All files below the round's folder, relative and sorted."""
+        found = [name for name in storage.list_files(self.uri) if not _HIDDEN.search(name)]
+        if not found:
+            raise DataError(f"round {self.name!r}: no file under {self.uri!r}; check the address")
+        return found
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.files)
+
+    def has(self, path: str) -> bool:
+        """True if the file exists. A listing does not follow links to folders, hence the second look on local disk."""
+        return path in self._names or (not storage.is_remote(self.uri) and storage.exists(storage.join(self.uri, path)))
+
+
+def open_rounds(structs: list[dict[str, Any]]) -> list[Round]:
+    """The rounds of the run, checked.
+
+    Raises:
+        SettingsError: none given, a round without a uri, or two with the same name.
+    """
+    if not structs:
+        raise SettingsError('rounds is empty; give one or more, for instance [{"name": "round1", "uri": "data/r1"}]')
+    rounds = list(_opened(structs))
+    repeated = [name for name, times in Counter(r.name for r in rounds).items() if times > 1]
+    if repeated:
+        raise SettingsError(f"two rounds are called {repeated[0]!r}; give each its own name")
+    return rounds
+
+
+def _opened(structs: list[dict[str, Any]]) -> Iterator[Round]:
+    for number, struct in enumerate(structs, 1):
+        if not isinstance(struct, dict) or not struct.get("uri"):
+            raise SettingsError(f"rounds[{number - 1}]={struct!r} has no uri; give a folder or a gs:// address")
+        name = str(struct.get("name") or f"round{number}")
+        yield Round(number, name, str(struct["uri"]), str(struct.get("digest", "")))
