@@ -1,0 +1,197 @@
+"""The work of the step `train`: rows, model, loop, checkpoint."""
+
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from components import entry, knobs, progress
+from components.artifacts import checkpoint, predictions, reference, shards
+from components.errors import SettingsError
+from components.train import curves, rows
+from components.train.settings import Inputs, Settings
+from components.train.start import Start, find_start, portable_weights
+from components.vision import inference, learner, train_loop
+from components.vision import model as models
+from components.vision.batches import Order, TrainingSet, in_order
+
+# These change how fast a training runs, not what comes out: they stay out of the result.
+_SPEED = ("cache_mb", "threads")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: what was asked, the content of the shards' index, and where its weights come from."""
+
+    inputs: Inputs
+    settings: Settings
+    index: dict[str, Any]
+    start: Start
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the weights file says about itself."""
+        effective = knobs.as_mapping(self.settings) | {"weights": portable_weights(self.settings.weights)}
+        return {
+            "attribute": self.index["attribute"],
+            "classes": self.index["classes"],
+            "ordinal": self.index["ordinal"],
+            "size_px": self.index["size_px"],
+            "model": self.inputs.model["name"],
+            "phase": self.inputs.phase,
+            "backbone": self.settings.backbone,
+            "settings": {name: value for name, value in effective.items() if name not in _SPEED},
+            "seed": self.inputs.seed,
+            "views": self.settings.views or self.index["views"],
+            "fold": self.settings.fold,
+            "shards": Path(self.inputs.shards).name,
+            "pseudo": Path(self.inputs.pseudo).name,
+            "parent": Path(self.start.reference).name,
+        }
+
+
+def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Summary:
+    """Trains one model and publishes its checkpoint."""
+    index = shards.read_shards_index(inputs.shards)
+    groups = rows.choose_groups(list(index["groups"]), settings, inputs.phase)
+    task = Task(inputs, settings, index, find_start(inputs, settings, index))
+    _prepare_tensorflow(inputs.seed)
+    training = rows.training_set(inputs.shards, groups, settings, inputs.pseudo)
+    validation = rows.validation_set(inputs.shards, groups, settings)
+    trained = _train(task, training, validation, outputs.unfinished)
+    published, metrics = _publish(task, trained, validation)
+    checkpoint.discard_state(outputs.unfinished)
+    title = f"{task.about['attribute']}: {task.about['model']}, {inputs.phase}"
+    outputs.write_text("curves", curves.page(title, trained.history, trained.best_epoch))
+    shown = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return entry.Summary({"checkpoint": published}, {"metrics": shown, "curves": {"checkpoint": published}})
+
+
+def _prepare_tensorflow(seed: int) -> None:
+    """Same seed, same machine type, same result: every operation deterministic, every generator seeded."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _train(
+    task: Task, training: TrainingSet, validation: train_loop.ValidationSet | None, folder: str
+) -> train_loop.Trained:
+    settings = task.settings
+    order = Order(task.inputs.seed, settings.batch_size, settings.view_sampling, settings.augment, settings.mixup)
+    plan = plan_of(settings, is_random=not task.start.reference and settings.weights == "none")
+    pupil = _learner(task)
+    _say_size(pupil.model, training, validation, order)
+    unfinished = train_loop.Unfinished(
+        folder, {"about": task.about, "tensorflow": tf.__version__, "keras": keras.__version__}
+    )
+    return train_loop.train(pupil, training, validation, order, plan, unfinished)
+
+
+def plan_of(settings: Settings, *, is_random: bool) -> train_loop.Plan:
+    """The part of the settings that the loop follows.
+
+    Args:
+        settings: of the step.
+        is_random: whether the backbone starts with random weights; frozen they would be of no use, so they never are.
+
+    Raises:
+        SettingsError: the settings contradict each other.
+    """
+    values = {f.name: getattr(settings, f.name) for f in fields(train_loop.Plan)}
+    if is_random and settings.frozen_epochs:
+        progress.log(f"frozen_epochs={settings.frozen_epochs} is ignored: the backbone's weights are random")
+        values["frozen_epochs"] = 0
+    if values["frozen_epochs"] > settings.epochs:
+        raise SettingsError(
+            f"frozen_epochs={settings.frozen_epochs} exceeds epochs={settings.epochs}; lower it, 0 trains everything "
+            "from the start"
+        )
+    return train_loop.Plan(**values | {"decay_at": tuple(settings.decay_at)})
+
+
+def _learner(task: Task) -> learner.Learner:
+    settings, strategy = task.settings, learner.strategy_of()
+    policy = learner.policy_of(settings.precision)
+    weights = "none" if task.start.reference else settings.weights
+    with strategy.scope(), models.precision_policy(policy):
+        model = models.build(
+            settings.backbone,
+            task.index["size_px"],
+            len(task.index["classes"]),
+            weights=weights,
+            dropout=settings.dropout,
+            seed=task.inputs.seed,
+        )
+        if task.start.reference:
+            models.import_weights(model, task.start.arrays, task.start.reference)
+        optimiser = learner.make_optimiser(
+            model,
+            settings.optimiser,
+            settings.backbone_share,
+            policy,
+            weight_decay=settings.weight_decay,
+            clip_norm=settings.clip_norm,
+        )
+    return learner.Learner(model, optimiser, strategy, l2=settings.l2, ema=settings.ema)
+
+
+def _say_size(
+    model: keras.Model, training: TrainingSet, validation: train_loop.ValidationSet | None, order: Order
+) -> None:
+    size, cached = models.describe(model), "in memory" if training.pictures.in_memory else "decoded as they are needed"
+    judged = (
+        f"{len(validation.labels)} pictures judge"
+        if validation
+        else "no picture judges: the last epoch is kept, no metric is reported"
+    )
+    progress.log(
+        f"{size['parameters']:,} parameters ({size['bytes'] / 1e6:.1f} MB); {len(training.targets):,} pictures, "
+        f"{training.num_rows(order):,} rows an epoch in {training.num_steps(order):,} steps, {cached}; {judged}"
+    )
+
+
+def _publish(
+    task: Task, trained: train_loop.Trained, validation: train_loop.ValidationSet | None
+) -> tuple[str, dict[str, float]]:
+    """Writes the checkpoint. Its validation predictions are made in float32, as the step predict will make them."""
+    model = models.build(task.settings.backbone, task.index["size_px"], len(task.index["classes"]))
+    models.import_weights(model, trained.weights, "the best weights")
+    with reference.draft(task.inputs.data_root, checkpoint.KIND) as draft:
+        checkpoint.write_weights(draft.folder / checkpoint.WEIGHTS, trained.weights, task.about)
+        metrics = _validate(model, validation, draft.folder / checkpoint.VALIDATION)
+        pq.write_table(pa.Table.from_pylist(trained.history), draft.folder / checkpoint.HISTORY, compression="zstd")
+        kept = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        content = task.about | {"metrics": kept, "best_epoch": trained.best_epoch, "epochs": len(trained.history)}
+        made_by = {"step": "train", "settings": knobs.as_mapping(task.settings), "parents": _parents(task)}
+        return draft.commit(content, made_by), metrics
+
+
+def _validate(model: keras.Model, validation: train_loop.ValidationSet | None, path: Path) -> dict[str, float]:
+    if validation is None:
+        predictions.write(_frame(None, np.zeros((0, model.output_shape[-1]))), path)
+        return {}
+    logits = inference.logits(model, in_order(validation.pictures, validation.view, inference.BATCH))
+    predictions.write(_frame(validation, logits), path)
+    return validation.judge(logits)
+
+
+def _frame(validation: train_loop.ValidationSet | None, logits: np.ndarray) -> Any:
+    found = validation.pictures.source if validation else None
+    empty = np.zeros(0, np.int64)
+    columns = [list(getattr(found, name)) if found else [] for name in ("image_id", "label")]
+    numbers = [getattr(found, name) if found else empty for name in ("group", "fold", "round")]
+    pictures = predictions.Pictures(*columns, *numbers)
+    return predictions.frame_of("valid", pictures, [rows.PLAIN], inference.softmax(logits)[None], logits[None])
+
+
+def _parents(task: Task) -> list[str]:
+    return [Path(uri).name for uri in (task.inputs.shards, task.inputs.pseudo, task.start.reference) if uri]

@@ -1,0 +1,64 @@
+"""Optimisers by name, with one rate for the head and a share of it for the backbone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+KINDS = ("adam", "adamw", "sgd")
+
+
+def build(
+    kind: str, variables: Sequence[Any], shares: Sequence[float], *, weight_decay: float, clip_norm: float
+) -> keras.optimizers.Optimizer:
+    """An optimiser for exactly these variables.
+
+    Args:
+        kind: one of KINDS; `sgd` has Nesterov momentum 0.9, `adam` and `sgd` take weight decay too (decoupled).
+        variables: all that will ever be trained.
+        shares: of the learning rate, one for each variable.
+        weight_decay: per step, times the learning rate; kernels only. 0 is off.
+        clip_norm: largest norm of all gradients together; 0 is off.
+    """
+    options: dict[str, Any] = {"name": kind, "weight_decay": weight_decay or None, "global_clipnorm": clip_norm or None}
+    optimiser = _CLASSES[kind](**(options | _MOMENTUM.get(kind, {})))
+    optimiser.shares = list(shares)
+    optimiser.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
+    optimiser.build(variables)
+    return optimiser
+
+
+def restart(optimiser: keras.optimizers.Optimizer) -> None:
+    """Forgets moments and step count, keeping loss scales: what the head learnt alone says nothing about the backbone.
+
+    Without it Adam would correct the backbone's empty moments as if they were old: first steps three times too large.
+    """
+    inner = getattr(optimiser, "inner_optimizer", optimiser)
+    for variable in inner.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+
+
+class _Shared:
+    """Scales the learning rate of single variables."""
+
+    shares: list[float]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        share = self.shares[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, learning_rate * share)  # type: ignore[misc]
+
+
+class _Adam(_Shared, keras.optimizers.Adam):
+    pass
+
+
+class _AdamW(_Shared, keras.optimizers.AdamW):
+    pass
+
+
+class _Sgd(_Shared, keras.optimizers.SGD):
+    pass
+
+
+_CLASSES = {"adam": _Adam, "adamw": _AdamW, "sgd": _Sgd}
+_MOMENTUM: dict[str, dict[str, Any]] = {"sgd": {"momentum": 0.9, "nesterov": True}}
