@@ -4,8 +4,9 @@ A round is a folder (or `gs://` prefix) in the contest's layout (`Annotations/`,
 folder-per-class layout, or a folder of several such folders, as the contest's own `base/`, `web/`, `rank/` are.
 """
 
+import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline.errors import RecipeError
 FIRST_ROUND_FOLDERS = ("web", "base", "rank", "z_rank")
 DELIVERY_MARKS = ("Annotations", "Tests", "Pool", "Images")
 THREADS = 8
+_TABLE = re.compile(r"(^|/)(Annotations/[^/]+|Tests/question)\.csv$", re.IGNORECASE)
 
 
 def discover(data: str) -> list[dict[str, Any]]:
@@ -73,6 +75,19 @@ def digest(uri: str, folders: Iterable[str] = ()) -> str:
     for (_, name), content in zip(files, contents, strict=True):
         whole.update(f"{name}\0{content}\n".encode())
     return whole.hexdigest(16)
+
+
+def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The attributes that occur in the label and question files of rounds in the contest's layout; else none."""
+    found: set[str] = set()
+    for round in rounds:
+        roots = [storage.join(round["uri"], folder) for folder in round.get("folders", ())] or [round["uri"]]
+        files = [storage.join(root, name) for root in roots for name in storage.list_files(root) if _TABLE.search(name)]
+        for file in files:
+            # Attribute names are ASCII, so any encoding of the rest will do here; ingest reads the files for real.
+            rows = csv.reader(storage.read_bytes(file).decode("latin-1").splitlines())
+            found |= {row[1].strip() for row in rows if len(row) > 1}
+    return found
 
 
 def _content(address: str) -> str:

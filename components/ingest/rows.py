@@ -59,17 +59,19 @@ class Reading:
 
 @dataclass(frozen=True)
 class Round:
-    """One delivery of data. `number` is 1 for the oldest."""
+    """One delivery of data. `number` is 1 for the oldest; `folders`, where given, are all that belongs to it."""
 
     number: int
     name: str
     uri: str
     digest: str
+    folders: tuple[str, ...] = ()
 
     @cached_property
     def files(self) -> list[str]:
         """All files below the round's folder, relative and sorted."""
-        found = [name for name in storage.list_files(self.uri) if not _HIDDEN.search(name)]
+        listed = (name for name in storage.list_files(self.uri) if not _HIDDEN.search(name))
+        found = [name for name in listed if not self.folders or name.split("/")[0] in self.folders]
         if not found:
             raise DataError(f"round {self.name!r}: no file under {self.uri!r}; check the address")
         return found
@@ -103,4 +105,5 @@ def _opened(structs: list[dict[str, Any]]) -> Iterator[Round]:
         if not isinstance(struct, dict) or not struct.get("uri"):
             raise SettingsError(f"rounds[{number - 1}]={struct!r} has no uri; give a folder or a gs:// address")
         name = str(struct.get("name") or f"round{number}")
-        yield Round(number, name, str(struct["uri"]), str(struct.get("digest", "")))
+        folders = tuple(struct.get("folders", ()))
+        yield Round(number, name, str(struct["uri"]), str(struct.get("digest", "")), folders)

@@ -10,7 +10,9 @@ from components.knobs import given, knob
 class Inputs:
     """What the pipeline hands over."""
 
-    rounds: list[Any] = given('the rounds, oldest first: [{"name": "round1", "uri": "/data/round1", "digest": "..."}]')
+    rounds: list[Any] = given(
+        'the rounds, oldest first: [{"name": "round1", "uri": "/data/round1", "digest": "...", "folders": [...]}]'
+    )
     data_root: str = given("folder or gs:// address under which references are written")
     attributes: list[Any] = given('[{"name": "...", "classes": [...], "ordinal": false}]; empty means all found', [])
     seed: int = given("seed of the folds", 0)

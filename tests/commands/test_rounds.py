@@ -59,3 +59,17 @@ def test_nothing_there_is_said_with_what_was_expected(tmp_path):
     (tmp_path / "round1").mkdir()
     with pytest.raises(RecipeError, match="holds no files"):
         rounds.discover(str(tmp_path))
+
+
+def test_the_attributes_of_the_data_are_read_from_its_tables(tmp_path):
+    deliver(tmp_path / "base")
+    deliver(tmp_path / "rank", text="\ufeffImages/a.jpg, coat_length_labels ,nnnnynnn,0\r\n")
+    assert rounds.attributes_in(rounds.discover(str(tmp_path))) == {"skirt_length_labels", "coat_length_labels"}
+
+
+def test_folders_that_belong_to_another_round_do_not_count(tmp_path):
+    deliver(tmp_path / "base")
+    deliver(tmp_path / "round2", text="Images/a.jpg,coat_length_labels,nnnnynnn\n")
+    first, second = rounds.discover(str(tmp_path))
+    assert rounds.attributes_in([first]) == {"skirt_length_labels"}
+    assert rounds.attributes_in([second]) == {"coat_length_labels"}
