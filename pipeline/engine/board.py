@@ -1,0 +1,153 @@
+"""What one execution knows. Mirrors the store: a change is written there first, so that a crash loses nothing."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.engine import graph, ir, irtext
+from pipeline.engine.budget import Demand, demand_of
+from pipeline.engine.expand import expand
+from pipeline.engine.records import Attempt, Run
+from pipeline.engine.states import TaskState
+from pipeline.engine.tools import Tools
+from pipeline.engine.tree import Facts, Node, Record, Tree
+from pipeline.engine.values import NOTHING, Values
+from pipeline.errors import PipelineError
+
+
+class Board:
+    """Histories of tasks and their open attempts.
+
+    Attributes:
+        run: the run.
+        pipeline: its pipeline.
+        live: open attempts by task key.
+        adopted: keys of open attempts that an earlier engine started.
+        tries: attempts ever made, by task key.
+        retry_at: when a failed task may start again, by task key.
+        changed: something happened since the last look.
+    """
+
+    def __init__(self, tools: Tools, run: Run) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self.run = run
+        self.pipeline = irtext.read(tools.store.pipeline_text(run.run_id))
+        self.live: dict[str, Attempt] = {}
+        self.adopted: set[str] = set()
+        self.tries: dict[str, int] = {}
+        self.retry_at: dict[str, float] = {}
+        self.changed = True
+        self._records: dict[str, Record] = {}
+        self._shown: dict[str, tuple[TaskState, str]] = {}
+        self._places: dict[str, int] = {}
+        self._recover()
+
+    def now(self) -> float:
+        """The time."""
+        return self._tools.clock.now()
+
+    def _recover(self) -> None:
+        """Takes up what the store says: succeeded tasks stay, open attempts are watched, whoever started them."""
+        for task in self._store.tasks(self.run.run_id):
+            self._shown[task.key] = (task.state, task.reason)
+            self.tries[task.key] = task.attempts
+            if task.is_leaf and task.state is TaskState.SUCCEEDED:
+                self._records[task.key] = Record(task.state, task.outputs)
+        for attempt in self._store.open_attempts(self.run.run_id):
+            self._records[attempt.key] = Record(TaskState.RUNNING)
+            self.live[attempt.key] = attempt
+            self.adopted.add(attempt.key)
+            self._tools.ledger.hold(attempt.key, self._demand(attempt.key))
+
+    def _demand(self, key: str) -> Demand:
+        task = self._store.task_at(self.run.run_id, key)
+        return demand_of(self.container_of(key).resources, task.inputs.parameters if task else {})
+
+    def look(self) -> Tree:
+        """Unrolls the pipeline by what is known, and records what follows from it."""
+        tree = expand(self.pipeline, Facts(self.run.parameters, self._records, self._names(), self.run.overrides))
+        fresh = [n for n in tree.nodes if self._differs(n)]
+        moved = {n.key: i for i, n in enumerate(tree.nodes) if self._places.get(n.key) != i}
+        if fresh or moved:
+            self._store.put_nodes(self.run.run_id, fresh, moved, self.now())
+        self._shown |= {n.key: (n.state, n.reason) for n in fresh}
+        self._places |= moved
+        return tree
+
+    def _differs(self, node: Node) -> bool:
+        """Whether the store's row has to change. Rows of tasks with a history are written where the history is made."""
+        if node.key in self._shown and (node.key in self._records or node.key in self.retry_at):
+            return False
+        return self._shown.get(node.key) != (node.state, node.reason)
+
+    def _names(self) -> dict[str, str]:
+        created = datetime.fromtimestamp(self.run.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "{{$.pipeline_job_name}}": self.run.name,
+            "{{$.pipeline_job_resource_name}}": self.run.run_id,
+            "{{$.pipeline_job_uuid}}": self.run.run_id,
+            "{{$.pipeline_job_create_time_utc}}": created,
+            "{{$.pipeline_job_schedule_time_utc}}": created,
+        }
+
+    def settle(self, key: str, state: TaskState, reason: str, outputs: Values = NOTHING, **columns: Any) -> None:
+        """Ends a task that has no attempt open."""
+        self._store.move_task(self.run.run_id, key, state, self.now(), reason, outputs=outputs, **columns)
+        self._remember(key, Record(state, outputs, reason))
+
+    def begin(self, attempt: Attempt, **columns: Any) -> None:
+        """Opens an attempt whose command waits to be released."""
+        self._store.begin_attempt(attempt, **columns)
+        self.live[attempt.key] = attempt
+        self.tries[attempt.key] = attempt.number
+        self._remember(attempt.key, Record(TaskState.RUNNING))
+
+    def end(self, attempt: Attempt, state: TaskState, outputs: Values = NOTHING) -> None:
+        """Closes an attempt; the task ends with it, in the same state and for the same reason."""
+        attempt = replace(attempt, state=state)
+        self._store.end_attempt(attempt, state, self.now(), attempt.reason, outputs=outputs)
+        self._close(attempt, Record(state, outputs, attempt.reason))
+
+    def repeat(self, attempt: Attempt, retry_at: float = 0.0) -> None:
+        """Closes an attempt; the task waits for another one, from `retry_at` on."""
+        self._store.end_attempt(attempt, TaskState.PENDING, self.now(), attempt.reason, retry_at=retry_at)
+        if retry_at:
+            self.retry_at[attempt.key] = retry_at
+        self._close(attempt, None)
+
+    def _close(self, attempt: Attempt, record: Record | None) -> None:
+        self.live.pop(attempt.key, None)
+        self.adopted.discard(attempt.key)
+        self._tools.ledger.give_back(attempt.key)
+        self._remember(attempt.key, record)
+
+    def _remember(self, key: str, record: Record | None) -> None:
+        if record is None:
+            self._records.pop(key, None)
+        else:
+            self._records[key] = record
+        self._shown[key] = (record.state, record.reason) if record else (TaskState.PENDING, "")
+        self.changed = True
+
+    def retry_is_due(self) -> bool:
+        """Whether a failed task may start again now."""
+        due = [key for key, at in self.retry_at.items() if at <= self.now()]
+        for key in due:
+            del self.retry_at[key]
+        return bool(due)
+
+    def task_of(self, key: str) -> tuple[ir.Task, ir.Component]:
+        """The task of the IR behind a key, and its component."""
+        return graph.component_of_key(self.pipeline, key)
+
+    def container_of(self, key: str) -> ir.Container:
+        """What a task runs.
+
+        Raises:
+            PipelineError: it is an importer.
+        """
+        executor = self.pipeline.executors[self.task_of(key)[1].executor]
+        if isinstance(executor, ir.Importer):
+            raise PipelineError(f"{key} is an importer and has no command")
+        return executor

@@ -1,0 +1,82 @@
+"""SQLite: one connection, transactions that rows and journal share, rows from dicts. Knows no table but the journal."""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.engine.records import Event
+
+Listener = Callable[[Event], None]
+_BUSY_S = 30.0
+
+
+class Database:
+    """A connection that is written in whole transactions."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.listener: Listener | None = None
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator["Journal"]:
+        """One transaction: all of it is committed, or nothing. The listener hears of its events after the commit."""
+        journal = Journal(self._connection)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield journal
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+        for event in journal.events:
+            self.announce(event)
+
+    def announce(self, event: Event) -> None:
+        """Tells the listener."""
+        if self.listener:
+            self.listener(event)
+
+    def insert(self, table: str, values: Mapping[str, Any]) -> None:
+        """Adds a row."""
+        marks = ", ".join("?" * len(values))
+        self._connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+
+    def update(self, table: str, values: Mapping[str, Any], where: Mapping[str, Any]) -> None:
+        """Changes the rows that have all values of `where`."""
+        assignments = ", ".join(f"{name} = ?" for name in values)
+        condition = " AND ".join(f"{name} = ?" for name in where)
+        self._connection.execute(
+            f"UPDATE {table} SET {assignments} WHERE {condition}", (*values.values(), *where.values())
+        )
+
+
+class Journal:
+    """Appends events inside a transaction and keeps them for the listener, who hears of them after the commit."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.events: list[Event] = []
+
+    def __call__(self, now: float, run_id: str, key: str, kind: str, detail: Mapping[str, Any]) -> None:
+        sql = "INSERT INTO journal (time, run_id, key, kind, detail_json) VALUES (?, ?, ?, ?, ?)"
+        cursor = self._db.execute(sql, (now, run_id, key, kind, to_json(detail)))
+        self.events.append(Event(cursor.lastrowid or 0, now, run_id, key, kind, detail))
+
+
+def connect(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Opens a file: WAL, so that readers and the one writer never wait for each other."""
+    address = f"{path.as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
+    if not read_only:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # a committed task must survive a power cut
+        connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def to_json(value: Any) -> str:
+    """The text of a JSON column."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,114 @@
+"""The loop of one run: plan, launch, record. One thread; everything it knows is in the store before it acts on it."""
+
+from pipeline.engine.board import Board
+from pipeline.engine.records import Run
+from pipeline.engine.starting import Starter
+from pipeline.engine.states import TASK_ENDED, RunState, TaskState
+from pipeline.engine.tools import Tools
+from pipeline.engine.tree import Tree
+from pipeline.engine.watching import Watcher
+
+_MAX_NAMED = 5
+_OUTCOME = {
+    TaskState.SUCCEEDED: RunState.SUCCEEDED,
+    TaskState.SKIPPED: RunState.SUCCEEDED,
+    TaskState.FAILED: RunState.FAILED,
+    TaskState.CANCELED: RunState.CANCELED,
+}
+
+
+class Execution:
+    """Executes one run to its end. The caller holds the state folder's lock."""
+
+    def __init__(self, tools: Tools, run: Run) -> None:
+        self._tools = tools
+        self._run_id = run.run_id
+        self._board = Board(tools, run)
+        self._starter = Starter(tools, self._board)
+        self._watcher = Watcher(tools, self._board)
+        self._stops = 0
+        self._kill_at = 0.0
+
+    def stop(self) -> None:
+        """Ends the run: tasks are asked to end, after the grace time ended; a second call ends them at once.
+
+        Only sets a number, so that a signal handler may call it.
+        """
+        self._stops += 1
+
+    def run(self) -> RunState:
+        """Loops until everything has ended, and returns the run's final state."""
+        try:
+            while True:
+                try:
+                    outcome = self._turn()
+                except KeyboardInterrupt:
+                    self.stop()
+                    continue
+                if outcome is not None:
+                    return outcome
+        finally:
+            self._abandon()
+
+    def _turn(self) -> RunState | None:
+        board = self._board
+        self._watcher.look(stopping=self._stops > 0)
+        self._heed_stop()
+        if self._stops:
+            if not board.live:
+                return self._canceled()
+            self._wait()
+            return None
+        if not (board.retry_is_due() or board.changed):
+            self._wait()
+            return None
+        board.changed = False
+        tree = board.look()
+        self._starter.start_ready(tree)
+        if tree.state in TASK_ENDED and not board.live and not board.changed:
+            return self._ended(tree)
+        return None
+
+    def _wait(self) -> None:
+        self._tools.clock.sleep(self._tools.pace.poll_s)
+
+    def _heed_stop(self) -> None:
+        if not self._stops and self._tools.store.stop_requested(self._run_id):
+            self._stops = 1
+        if not self._stops:
+            return
+        now = self._board.now()
+        if not self._kill_at:
+            self._kill_at = now + self._tools.pace.grace_s
+            self._tools.store.move_run(self._run_id, RunState.CANCELING, now, "asked to stop")
+            self._signal_all(kill=self._stops > 1)
+        elif self._stops > 1 or now >= self._kill_at:
+            self._signal_all(kill=True)
+
+    def _signal_all(self, kill: bool) -> None:
+        for attempt in self._board.live.values():
+            self._tools.launcher.signal(attempt.handle, kill)
+
+    def _canceled(self) -> RunState:
+        for node in self._board.look().leaves:
+            if node.state not in TASK_ENDED:
+                self._board.settle(node.key, TaskState.CANCELED, "the run was stopped")
+        complete = self._board.look().state is TaskState.SUCCEEDED
+        outcome = RunState.SUCCEEDED if complete else RunState.CANCELED
+        reason = "" if complete else "stopped; `seamline retry` goes on from here"
+        self._tools.store.move_run(self._run_id, outcome, self._board.now(), reason)
+        return outcome
+
+    def _ended(self, tree: Tree) -> RunState:
+        outcome = _OUTCOME[tree.state]
+        failed = [n.label for n in tree.nodes if n.state is TaskState.FAILED and n.is_leaf]
+        named = ", ".join(failed[:_MAX_NAMED]) + (" ..." if len(failed) > _MAX_NAMED else "")
+        reason = f"failed: {named}" if outcome is RunState.FAILED else ""
+        self._tools.store.move_run(self._run_id, outcome, self._board.now(), reason)
+        return outcome
+
+    def _abandon(self) -> None:
+        """An error got us out of the loop: leaves no process behind. Their attempts stay open for a retry to repeat."""
+        self._signal_all(kill=True)
+        for key in self._board.live:
+            self._tools.ledger.give_back(key)

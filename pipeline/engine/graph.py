@@ -1,0 +1,76 @@
+"""Order and reach in a DAG of tasks. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from pipeline.engine.ir import Component, Pipeline, Task
+from pipeline.errors import PipelineError
+
+_INDEX = re.compile(r"\(\d+\)$")
+
+
+def order(tasks: Mapping[str, Task]) -> list[str]:
+    """Task names, each after its dependencies; among equals in the file's order, which is alphabetical in KFP's output.
+
+    Raises:
+        PipelineError: the tasks depend on each other in a circle.
+    """
+    done: dict[str, None] = {}
+    waiting = dict(tasks)
+    while waiting:
+        ready = [name for name, task in waiting.items() if all(d in done for d in task.dependencies)]
+        if not ready:
+            raise PipelineError(f"tasks {', '.join(sorted(waiting))} depend on each other in a circle")
+        for name in ready:
+            done[name] = None
+            del waiting[name]
+    return list(done)
+
+
+def descendants(tasks: Mapping[str, Task], name: str) -> set[str]:
+    """Everything in the same DAG that depends on a task, directly or not; without the task itself."""
+    found: set[str] = set()
+    frontier = [name]
+    while frontier:
+        current = frontier.pop()
+        direct = {t.name for t in tasks.values() if current in t.dependencies} - found
+        found |= direct
+        frontier.extend(direct)
+    return found
+
+
+def base_name(segment: str) -> str:
+    """`for-loop-1(0)` -> `for-loop-1`: the task of the IR that a key's segment belongs to."""
+    return _INDEX.sub("", segment)
+
+
+def component_of_key(pipeline: Pipeline, key: str) -> tuple[Task, Component]:
+    """The task of the IR, with its component, that an instance key belongs to."""
+    *groups, last = map(base_name, key.split("/"))
+    component = pipeline.root
+    for name in groups:
+        component = pipeline.component_of(_task_of(component, name, key))
+    task = _task_of(component, last, key)
+    return task, pipeline.component_of(task)
+
+
+def _task_of(component: Component, name: str, key: str) -> Task:
+    task = component.dag.tasks.get(name) if component.dag else None
+    if task is None:
+        raise PipelineError(f"the pipeline has no task {key!r}")
+    return task
+
+
+def downstream(pipeline: Pipeline, key: str, keys: Iterable[str]) -> set[str]:
+    """Which of the instance keys come after one instance: later in its own DAG, or after the groups it lies in.
+
+    Iterations of one loop never depend on each other, so `loop(1)/a` is not downstream of `loop(0)/a`.
+    """
+    roots: list[str] = []
+    component, prefix = pipeline.root, ""
+    for segment in key.split("/"):
+        tasks = component.dag.tasks if component.dag else {}
+        roots += [prefix + name for name in descendants(tasks, base_name(segment))]
+        component = pipeline.component_of(tasks[base_name(segment)])
+        prefix += segment + "/"
+    return {k for k in keys if any(k == root or k.startswith((root + "/", root + "(")) for root in roots)}

@@ -1,0 +1,179 @@
+"""Starts, watches and ends the command of one task: as a process here; containers and Pods fit the same contract."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.engine import process
+from pipeline.errors import PipelineError
+
+_SUPERVISE = Path(__file__).with_name("supervise.py")
+MAX_ARGUMENT_BYTES = 131071  # Linux: MAX_ARG_STRLEN, one word with its final zero
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to start.
+
+    Attributes:
+        command: the argument vector, placeholders filled.
+        image: container image, for launchers that use one.
+        environment: the whole environment of the command.
+        directory: the attempt's folder (exists); the launcher writes `log` there.
+        cpu_slots: how many CPU slots it holds.
+        memory_bytes: its memory limit, 0 for none.
+        gpus: indices of the GPUs it holds.
+    """
+
+    command: Sequence[str]
+    image: str
+    environment: Mapping[str, str]
+    directory: Path
+    cpu_slots: float = 1.0
+    memory_bytes: int = 0
+    gpus: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a command ended.
+
+    Attributes:
+        code: exit status; negative: killed by that signal; None: it is gone and left no note.
+        usage: `max_rss_bytes` and `cpu_s` where known.
+    """
+
+    code: int | None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """In words; empty when it succeeded."""
+        if self.code is None:
+            return "its process is gone and left no exit status"
+        if self.code >= 0:
+            return "" if self.code == 0 else f"exit code {self.code}"
+        hint = "; often the machine ran out of memory" if self.code == -signal.SIGKILL else ""
+        return f"killed by {signal.Signals(-self.code).name}{hint}"
+
+
+class Launcher(Protocol):
+    """What the engine needs of a place to run commands. A handle is text that survives the engine."""
+
+    def start(self, job: Job) -> str:
+        """Prepares a command and returns its handle; the command itself waits for `release`.
+
+        Raises:
+            PipelineError: it cannot be started.
+        """
+
+    def release(self, handle: str) -> None:
+        """Lets a prepared command run. Called once its handle is journalled."""
+
+    def poll(self, handle: str) -> Exit | None:
+        """None while it runs. Works for handles of an engine that has died, too."""
+
+    def signal(self, handle: str, kill: bool) -> None:
+        """Asks the command and all its children to end (SIGTERM), or ends them (SIGKILL); harmless when gone."""
+
+
+class ProcessLauncher:
+    """Runs commands as processes of this machine, each in its own session, in the project's own environment.
+
+    `python` in a command is the interpreter that runs the engine.
+
+    Args:
+        working_directory: where commands start; by default a fresh folder `work` in each attempt's folder.
+    """
+
+    def __init__(self, working_directory: Path | None = None) -> None:
+        self._working_directory = working_directory
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, job: Job) -> str:
+        """See Launcher."""
+        longest = max((len(os.fsencode(word)) for word in job.command), default=0)
+        if longest > MAX_ARGUMENT_BYTES:
+            raise PipelineError(
+                f"one argument of the command has {longest} bytes, Linux takes {MAX_ARGUMENT_BYTES}; "
+                "pass a reference to the data instead of the data"
+            )
+        (job.directory / "job.json").write_text(json.dumps({"command": list(job.command)}), encoding="utf-8")
+        where = self._working_directory or job.directory / "work"
+        where.mkdir(parents=True, exist_ok=True)
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SUPERVISE), str(job.directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=where,
+            env=_with_interpreter(job.environment),
+            start_new_session=True,
+        )
+        handle = json.dumps({"process": process.identity(child.pid), "directory": str(job.directory)})
+        self._children[handle] = child
+        return handle
+
+    def release(self, handle: str) -> None:
+        """See Launcher."""
+        pipe = self._children[handle].stdin
+        if pipe:
+            try:
+                pipe.write(b"g")
+                pipe.close()
+            except BrokenPipeError:  # killed before it began; poll will tell
+                return
+
+    def poll(self, handle: str) -> Exit | None:
+        """See Launcher."""
+        child = self._children.get(handle)
+        alive = child.poll() is None if child else process.is_alive(_read(handle)["process"])
+        if alive:
+            return None
+        self._children.pop(handle, None)
+        note = Path(_read(handle)["directory"]) / "exit.json"
+        if note.exists():
+            body = json.loads(note.read_text(encoding="utf-8"))
+            return Exit(body["code"], body["usage"])
+        _end_orphans(_read(handle)["process"])
+        return Exit(child.returncode if child and child.returncode else None)
+
+    def signal(self, handle: str, kill: bool) -> None:
+        """See Launcher."""
+        name = _read(handle)["process"]
+        child = self._children.get(handle)
+        if child and child.stdin and not child.stdin.closed:
+            child.stdin.close()  # never released: it ends by itself
+        if process.is_alive(name):
+            try:
+                os.killpg(process.pid_of(name), signal.SIGKILL if kill else signal.SIGTERM)
+            except ProcessLookupError:
+                return
+
+
+def _read(handle: str) -> dict[str, str]:
+    body: dict[str, str] = json.loads(handle)
+    return body
+
+
+def _end_orphans(name: str) -> None:
+    """Ends a command whose supervisor was killed: nobody would learn how it ends, and a repetition must not meet it.
+
+    The kernel gives no process the pid of a living group, so without a process of that pid the group is ours.
+    """
+    if name and process.is_of_this_boot(name) and not process.identity(process.pid_of(name)):
+        try:
+            os.killpg(process.pid_of(name), signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def _with_interpreter(environment: Mapping[str, str]) -> dict[str, str]:
+    folder = str(Path(sys.executable).parent)
+    return {**environment, "PATH": folder + os.pathsep + environment.get("PATH", os.defpath)}

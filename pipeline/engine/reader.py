@@ -1,0 +1,171 @@
+"""What can be asked of a state folder. `store.Store` adds what can be written; SQL stands in these two modules only.
+
+A reader never blocks the engine and needs no lock (SQLite's WAL).
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.engine.records import Attempt, Event, Metric, Run, Task
+from pipeline.engine.states import RunState, TaskState
+from pipeline.engine.values import Values
+from pipeline.errors import NotFound
+
+T = TypeVar("T", Run, Task, Attempt, Event, Metric)
+MAX_LISTED = 10
+_EXECUTED = "kind = 'task' AND state = 'SUCCEEDED' AND NOT cached"
+
+
+class Reader:
+    """Looks at runs, tasks, attempts, metrics and the journal. One object per thread."""
+
+    def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
+        self.directory = directory
+        self._db = connection
+        self._db.row_factory = sqlite3.Row
+
+    def runs(self, limit: int = 0) -> list[Run]:
+        """Runs, newest first; 0 means all."""
+        return [
+            _load(Run, row)
+            for row in self._db.execute("SELECT * FROM runs ORDER BY number DESC LIMIT ?", (limit or -1,))
+        ]
+
+    def run(self, name: str) -> Run:
+        """A run by its id, a unique beginning of it, or `latest`.
+
+        Raises:
+            NotFound: no run, or several.
+        """
+        if name == "latest":
+            rows = self._db.execute("SELECT * FROM runs ORDER BY number DESC LIMIT 1").fetchall()
+        else:
+            begins = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            rows = self._db.execute(
+                "SELECT * FROM runs WHERE run_id LIKE ? ESCAPE '\\' LIMIT ?", (begins, MAX_LISTED)
+            ).fetchall()
+        exact = [row for row in rows if row["run_id"] == name]
+        if len(exact or rows) == 1:
+            return _load(Run, (exact or rows)[0])
+        if not rows:
+            raise NotFound(f"no run {name!r} in {self.directory}; `seamline runs` lists them")
+        raise NotFound(f"run {name!r} is not unique: {', '.join(row['run_id'] for row in rows)}; give more characters")
+
+    def pipeline_text(self, run_id: str) -> str:
+        """The IR that a run executes, as it was given."""
+        sql = "SELECT text FROM pipelines JOIN runs ON digest = pipeline_digest WHERE run_id = ?"
+        return str(self._db.execute(sql, (run_id,)).fetchone()["text"])
+
+    def tasks(self, run_id: str) -> list[Task]:
+        """All instances of a run that are known so far, groups before their members."""
+        sql = "SELECT * FROM tasks WHERE run_id = ? ORDER BY position, key"
+        return [_load(Task, row) for row in self._db.execute(sql, (run_id,))]
+
+    def task(self, run_id: str, name: str) -> Task:
+        """A task by its key, its label, or a unique end of its label at a slash: `small/train-2`.
+
+        Raises:
+            NotFound: no task, or several; the message lists them.
+        """
+        tasks = [t for t in self.tasks(run_id) if t.is_leaf]
+        for candidates in (
+            [t for t in tasks if t.key == name],
+            [t for t in tasks if t.label == name],
+            [t for t in tasks if t.label.endswith("/" + name)],
+        ):
+            if len(candidates) == 1:
+                return candidates[0]
+            if candidates:
+                listed = [f"{t.label} ({t.key})" if t.label == name else t.label for t in candidates]
+                raise NotFound(f"task {name!r} could be {_listed(listed)}; give one of these, or its key")
+        raise NotFound(f"run {run_id[:8]} has no task {name!r}; it has {_listed([t.label for t in tasks])}")
+
+    def task_at(self, run_id: str, key: str) -> Task | None:
+        """A task by its exact key; None when there is none."""
+        row = self._db.execute("SELECT * FROM tasks WHERE run_id = ? AND key = ?", (run_id, key)).fetchone()
+        return _load(Task, row) if row else None
+
+    def attempts(self, run_id: str, key: str) -> list[Attempt]:
+        """The attempts of a task, first to last."""
+        sql = "SELECT * FROM attempts WHERE run_id = ? AND key = ? ORDER BY number"
+        return [_load(Attempt, row) for row in self._db.execute(sql, (run_id, key))]
+
+    def open_attempts(self, run_id: str) -> list[Attempt]:
+        """Attempts of a run that nobody has seen the end of."""
+        sql = "SELECT * FROM attempts WHERE run_id = ? AND state = 'RUNNING' ORDER BY started, key"
+        return [_load(Attempt, row) for row in self._db.execute(sql, (run_id,))]
+
+    def log_path(self, run_id: str, key: str, attempt: int = 0) -> Path:
+        """The log of a task: of one attempt, or of the last; of the execution it reuses when it is cached.
+
+        Raises:
+            NotFound: the task has not been started.
+        """
+        task = self.task(run_id, key)
+        if task.cached and task.origin:
+            run_id, key = task.origin
+        found = [a for a in self.attempts(run_id, key if task.cached else task.key) if attempt in (0, a.number)]
+        if not found:
+            raise NotFound(
+                f"task {task.label} has no log: it is {task.state}" + (f" ({task.reason})" if task.reason else "")
+            )
+        return Path(found[-1].directory) / "log"
+
+    def metrics(self, run_id: str, key: str) -> list[Metric]:
+        """Points of a task's learning curves in the order in which they were said, over all attempts."""
+        sql = "SELECT * FROM metrics WHERE run_id = ? AND key = ? ORDER BY number"
+        return [_load(Metric, row) for row in self._db.execute(sql, (run_id, key))]
+
+    def events(self, run_id: str, after: int = 0) -> list[Event]:
+        """The journal of a run, from after a sequence number on."""
+        sql = "SELECT * FROM journal WHERE run_id = ? AND sequence > ? ORDER BY sequence"
+        return [_load(Event, row) for row in self._db.execute(sql, (run_id, after))]
+
+    def stop_requested(self, run_id: str) -> bool:
+        """Whether somebody asked to terminate the run."""
+        row = self._db.execute("SELECT stop_requested FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        return bool(row and row["stop_requested"])
+
+    def executions_with(self, fingerprint: str) -> list[Task]:
+        """Tasks that really ran to success with a cache key, newest first."""
+        sql = f"SELECT * FROM tasks WHERE fingerprint = ? AND {_EXECUTED} ORDER BY ended DESC, rowid DESC"
+        return [_load(Task, row) for row in self._db.execute(sql, (fingerprint,))]
+
+    def executions_named(self, name: str, limit: int = 100) -> list[Task]:
+        """Tasks of a name that really ran to success, in any run, newest first."""
+        sql = f"SELECT * FROM tasks WHERE name = ? AND {_EXECUTED} ORDER BY ended DESC LIMIT ?"
+        return [_load(Task, row) for row in self._db.execute(sql, (name, limit))]
+
+
+def _listed(labels: list[str]) -> str:
+    shown = ", ".join(labels[:MAX_LISTED]) or "none yet"
+    return shown + (f" and {len(labels) - MAX_LISTED} more" if len(labels) > MAX_LISTED else "")
+
+
+_CONVERT: Mapping[tuple[type, str], Any] = {
+    (Run, "state"): RunState,
+    (Run, "reuse"): lambda v: {k: (run_id, key) for k, (run_id, key) in v.items()},
+    (Run, "forced"): tuple,
+    (Run, "cache"): bool,
+    (Run, "stop_requested"): bool,
+    (Task, "state"): TaskState,
+    (Task, "cached"): bool,
+    (Task, "origin"): lambda v: tuple(v) if v else None,
+    (Task, "inputs"): Values.from_json,
+    (Task, "outputs"): Values.from_json,
+    (Attempt, "state"): TaskState,
+}
+
+
+def _load(cls: type[T], row: sqlite3.Row) -> T:
+    """A row as its dataclass: column `x`, or `x_json` decoded, for field `x`."""
+    columns = row.keys()
+    values: dict[str, Any] = {}
+    for field in fields(cls):
+        raw = row[field.name] if field.name in columns else json.loads(row[field.name + "_json"])
+        values[field.name] = _CONVERT.get((cls, field.name), lambda v: v)(raw)
+    return cls(**values)

@@ -1,0 +1,255 @@
+"""The engine: makes runs, executes them, stops them, and repeats what has to be repeated.
+
+Making and executing are separate: `create_run`, `retry` and `rerun` only prepare, so that a plan can be looked at;
+`execute` does the work in the calling thread.
+"""
+
+import statistics
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.engine import graph, irtext, process, rerun
+from pipeline.engine.budget import Budget, Ledger
+from pipeline.engine.clock import Clock, SystemClock
+from pipeline.engine.database import Listener
+from pipeline.engine.execution import Execution
+from pipeline.engine.launch import Launcher
+from pipeline.engine.records import Run, Task
+from pipeline.engine.rerun import Plan
+from pipeline.engine.starting import usable
+from pipeline.engine.states import RUN_ENDED, RunState
+from pipeline.engine.store import Store
+from pipeline.engine.tools import DEFAULT_HOOKS, DEFAULT_PACE, Hooks, Pace, Tools
+from pipeline.errors import Conflict, StateError
+
+_HISTORY = 5
+
+
+class Engine:
+    """Runs compiled pipelines in one state folder.
+
+    Args:
+        store: the state folder.
+        launcher: where commands run.
+        budget: how much runs at once; by default all of the machine.
+        hooks: what only the caller knows: code identity, whether references still exist, extra environment.
+        clock: the time.
+        on_event: hears of every journalled event after its commit, and of progress and metrics, in `execute`'s thread.
+        pace: seconds between looks, and of grace when stopping.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        launcher: Launcher,
+        *,
+        budget: Budget | None = None,
+        hooks: Hooks = DEFAULT_HOOKS,
+        clock: Clock | None = None,
+        on_event: Listener | None = None,
+        pace: Pace = DEFAULT_PACE,
+    ) -> None:
+        self._store = store
+        self._clock = clock or SystemClock()
+        self._tools = Tools(
+            store=store,
+            launcher=launcher,
+            ledger=Ledger(budget or Budget.of_machine()),
+            clock=self._clock,
+            hooks=hooks,
+            pace=pace,
+        )
+        self._execution: Execution | None = None
+        self._stop_early = False
+        store.listen(on_event)
+
+    def create_run(
+        self,
+        ir_text: str,
+        parameters: Mapping[str, Any],
+        name: str = "",
+        labels: Mapping[str, Any] | None = None,
+        cache: bool = True,
+    ) -> str:
+        """Makes a run of a compiled pipeline; `execute` starts it.
+
+        Args:
+            ir_text: IR YAML or JSON.
+            parameters: the pipeline's; defaults fill the rest.
+            name: for people, by default the pipeline's.
+            labels: anything JSON, kept with the run.
+            cache: False runs everything.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            PipelineError: the text is no pipeline, or the parameters do not fit it.
+        """
+        pipeline = irtext.read(ir_text)
+        run = Run(
+            run_id=str(uuid.uuid4()),
+            name=name or pipeline.name,
+            pipeline=pipeline.name,
+            state=RunState.PENDING,
+            created=self._clock.now(),
+            parameters=irtext.fill_parameters(pipeline, parameters),
+            labels=labels or {},
+            cache=cache,
+        )
+        self._store.add_run(run, ir_text)
+        return run.run_id
+
+    def execute(self, run_id: str) -> RunState:
+        """Executes a run that is PENDING and returns its final state.
+
+        Raises:
+            StateError: another process executes runs of this state folder.
+            Conflict: the run has ended or was interrupted; `retry` prepares it.
+        """
+        with self._store.exclusive():
+            run = self._store.run(run_id)
+            if run.state is not RunState.PENDING:
+                raise Conflict(
+                    f"run {run.run_id[:8]} is {run.state}; only a PENDING run is executed, retry prepares it"
+                )
+            return self._drive(run)
+
+    def stop(self) -> None:
+        """Stops the run being executed; safe in a signal handler. A second call ends its tasks without grace."""
+        self._stop_early = True
+        if self._execution:
+            self._execution.stop()
+
+    def terminate(self, run_id: str) -> RunState:
+        """Stops a run, from any process.
+
+        Returns:
+            The state it is in afterwards: RUNNING or CANCELING when the process that executes it will stop it.
+
+        Raises:
+            Conflict: it has ended already.
+        """
+        run = self._store.run(run_id)
+        if run.state in RUN_ENDED:
+            raise Conflict(f"run {run.run_id[:8]} is {run.state}; there is nothing to stop")
+        self._store.request_stop(run.run_id, self._clock.now())
+        if self.is_executing(run):
+            return run.state
+        try:
+            with self._store.exclusive():
+                return self._drive(self._store.run(run.run_id))  # sees the request first, so it only stops
+        except StateError:
+            return run.state  # another run holds the folder; the request stays for whoever executes this one
+
+    def retry(self, run_id: str) -> None:
+        """Prepares a run to go on: what succeeded stays, live tasks are adopted, the rest is repeated by `execute`.
+
+        Raises:
+            Conflict: it succeeded, or it is being executed.
+        """
+        run = self._retryable(run_id)
+        with self._store.exclusive():
+            was = "interrupted" if run.state in (RunState.RUNNING, RunState.CANCELING) else str(run.state)
+            self._store.reset_for_retry(run.run_id, self._clock.now(), f"retry of a run that was {was}")
+
+    def plan_retry(self, run_id: str) -> Plan:
+        """What `retry` and `execute` will do.
+
+        Raises:
+            Conflict: as `retry`.
+        """
+        run = self._retryable(run_id)
+        return rerun.plan_retry(run.run_id, self._store.tasks(run.run_id), self.expected_seconds)
+
+    def _retryable(self, run_id: str) -> Run:
+        run = self._store.run(run_id)
+        if run.state is RunState.SUCCEEDED:
+            raise Conflict(
+                f"run {run.run_id[:8]} succeeded, so nothing is left to retry; `seamline rerun` repeats one task"
+            )
+        if self.is_executing(run):
+            raise Conflict(
+                f"run {run.run_id[:8]} is being executed by process {process.pid_of(run.executor)}; terminate it first"
+            )
+        return run
+
+    def plan_rerun(self, run_id: str, task: str, overrides: Mapping[str, Any] | None = None) -> Plan:
+        """Plans a new run that repeats one task of a run.
+
+        Args:
+            run_id: the source run: id, unique beginning or `latest`.
+            task: key, label or unique end of a label.
+            overrides: inputs of that task to change; values as text are read by the input's type.
+
+        Raises:
+            NotFound: no such run or task, or several.
+            PipelineError: an unknown input or a wrong type.
+        """
+        run = self._store.run(run_id)
+        chosen = self._store.task(run.run_id, task)
+        pipeline = irtext.read(self._store.pipeline_text(run.run_id))
+        _, component = graph.component_of_key(pipeline, chosen.key)
+        typed = rerun.typed_overrides(component, chosen.inputs.parameters, overrides or {})
+        tasks = self._store.tasks(run.run_id)
+        return rerun.plan_rerun(pipeline, tasks, chosen, typed, self._usable, self.expected_seconds)
+
+    def rerun(self, run_id: str, task: str, overrides: Mapping[str, Any] | None = None) -> str:
+        """Makes the new run of a rerun plan; `execute` starts it.
+
+        Returns:
+            The new run's id.
+
+        Raises:
+            NotFound, PipelineError: as `plan_rerun`.
+        """
+        plan = self.plan_rerun(run_id, task, overrides)
+        source = self._store.run(plan.run_id)
+        # Changes of an earlier rerun go on to hold: the new run is the source run with one more change.
+        changed = {**source.overrides, **plan.overrides}
+        for key, values in source.overrides.items():
+            changed[key] = {**values, **plan.overrides.get(key, {})}
+        run = Run(
+            run_id=str(uuid.uuid4()),
+            name=source.name,
+            pipeline=source.pipeline,
+            state=RunState.PENDING,
+            created=self._clock.now(),
+            parameters=source.parameters,
+            labels=source.labels,
+            source=source.run_id,
+            reuse=plan.reuse,
+            forced=plan.forced,
+            overrides=changed,
+            cache=source.cache,
+        )
+        self._store.add_run(run, self._store.pipeline_text(source.run_id))
+        return run.run_id
+
+    def is_executing(self, run: Run) -> bool:
+        """Whether a living process executes the run; a RUNNING run without one was interrupted."""
+        return run.state in (RunState.RUNNING, RunState.CANCELING) and process.is_alive(run.executor)
+
+    def expected_seconds(self, task: Task) -> float | None:
+        """How long a task takes: median of its last executions, of the same label if there are any; None at first."""
+        earlier = [t for t in self._store.executions_named(task.name) if t.seconds]
+        same = [t.seconds for t in earlier if t.label == task.label] or [t.seconds for t in earlier]
+        return statistics.median(same[:_HISTORY]) if same else None
+
+    def _usable(self, task: Task) -> bool:
+        return usable(task, self._tools)
+
+    def _drive(self, run: Run) -> RunState:
+        self._store.move_run(run.run_id, RunState.RUNNING, self._clock.now(), executor=process.own_identity())
+        self._execution = Execution(self._tools, self._store.run(run.run_id))
+        if self._stop_early:  # asked to stop between two runs, or before the first
+            self._execution.stop()
+        try:
+            return self._execution.run()
+        except BaseException:
+            self._store.forget_executor(run.run_id)  # this process lives on, and the run can be retried
+            raise
+        finally:
+            self._execution = None
+            self._stop_early = False
