@@ -1,0 +1,98 @@
+"""A recipe on this machine: data -> compiled pipeline -> run in the embedded engine -> where the results lie."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import reference, storage
+from pipeline import code_identity, rounds
+from pipeline.datasets import registry
+from pipeline.engine.budget import Demand
+from pipeline.engine.launch import ProcessLauncher
+from pipeline.engine.reader import Reader
+from pipeline.engine.runner import Engine
+from pipeline.engine.store import Store
+from pipeline.engine.tools import Hooks
+from pipeline.errors import RecipeError
+from pipeline.recipe import Recipe, dataset_arguments
+
+REFERENCE = re.compile(rf"^.+/({'|'.join(reference.KINDS)})/[0-9a-f]{{32}}$")
+REPORT_RESULT = ("report", "report")  # task name, output parameter
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where the results of a finished run of our pipeline lie, as local paths or gs:// addresses."""
+
+    submission: str
+    report: str
+    scores: dict[str, Any]
+
+
+def open_engine(state_dir: Path) -> Engine:
+    """The engine over a state folder with our notions of code identity and of references that still exist."""
+    hooks = Hooks(code_identity=code_identity.identity, still_valid=references_exist, environment=environment)
+    return Engine(Store.open(state_dir), ProcessLauncher(), hooks=hooks)
+
+
+def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any], str]:
+    """The parameters that a run on this machine needs beside the recipe's own, and the path of the hidden answers.
+
+    Raises:
+        RecipeError: neither `--data` nor the recipe says where the rounds are, or they have none of its attributes.
+    """
+    answers = ""
+    if data:
+        found = rounds.discover(data)
+    elif recipe.data.dataset:
+        made = registry.build(recipe.data.dataset, state_dir / "datasets", dataset_arguments(recipe))
+        found = [rounds.describe(r["name"], r["uri"]) for r in made.rounds]
+        answers = str(made.answers)
+    elif recipe.data.rounds:
+        found = [rounds.describe(f"round{i}", uri) for i, uri in enumerate(recipe.data.rounds, start=1)]
+    else:
+        raise RecipeError("no data: give --data DIR, or [data] rounds or dataset in the recipe")
+    data_root = recipe.head.data_root or str(state_dir.resolve() / "data")
+    return {"rounds": found, "data_root": data_root, "attributes": _present(recipe, found)}, answers
+
+
+def _present(recipe: Recipe, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The recipe's attributes that the data has: any subset of a contest's attributes makes a run."""
+    in_data = rounds.attributes_in(found)
+    wanted = [item for item in recipe.attributes if not in_data or item["name"] in in_data]
+    if not wanted:
+        names = ", ".join(item["name"] for item in recipe.attributes)
+        raise RecipeError(f"the data has {', '.join(sorted(in_data))}, the recipe wants {names}: nothing to learn")
+    return wanted
+
+
+def results(reader: Reader, run_id: str) -> Results | None:
+    """The results of a run, or None for a pipeline that has no report of ours or has not come so far."""
+    task_name, parameter = REPORT_RESULT
+    made = [t.outputs.parameters.get(parameter) for t in reader.tasks(run_id) if t.name == task_name]
+    where = next((str(value) for value in made if value), "")
+    if not where or not references_exist({parameter: where}):
+        return None
+    return Results(
+        submission=storage.join(where, "submission.csv"),
+        report=storage.join(where, "report.html"),
+        scores=json.loads(storage.read_bytes(storage.join(where, "scores.json"))),
+    )
+
+
+def references_exist(outputs: Mapping[str, Any]) -> bool:
+    """Whether all references among the values still exist: a cached task whose bytes are gone must run again."""
+    found = [value for value in outputs.values() if isinstance(value, str) and REFERENCE.match(value)]
+    return all(storage.exists(storage.join(value, reference.INDEX)) for value in found)
+
+
+def environment(demand: Demand) -> dict[str, str]:
+    """As many threads as the task has CPU slots: more would crowd its neighbours, and sums would depend on luck."""
+    threads = str(max(1, int(demand.cpu_slots)))
+    limits = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NUMBA_NUM_THREADS")
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"), "PYTHONUNBUFFERED": "1"}
+    return dict.fromkeys(limits, threads) | quiet
