@@ -199,9 +199,12 @@ def retry(run_id: str, plan_only: bool, state_dir: Path, as_json: bool) -> None:
 def rerun(run_id: str, task: str, overrides: tuple[str, ...], plan_only: bool, state_dir: Path, as_json: bool) -> None:
     """Repeat one TASK of any RUN in a new run, with changed settings if wished."""
     from pipeline import local, running, show
+    from pipeline.engine.store import Store
 
     engine = local.open_engine(state_dir)
     changes = dict(_split(text) for text in overrides)
+    reader = Store.open(state_dir, read_only=True)
+    local.refuse_overruled(reader.task(reader.run(run_id).run_id, task), changes)
     (_stdout() if plan_only else running.terminal()).print(show.plan(engine.plan_rerun(run_id, task, changes)))
     if not plan_only:
         running.execute(engine, state_dir, engine.rerun(run_id, task, changes), as_json)

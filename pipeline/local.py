@@ -14,6 +14,7 @@ from pipeline.datasets import registry
 from pipeline.engine.budget import Demand
 from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.reader import Reader
+from pipeline.engine.records import Task
 from pipeline.engine.runner import Engine
 from pipeline.engine.store import Store
 from pipeline.engine.tools import Hooks
@@ -82,6 +83,21 @@ def results(reader: Reader, run_id: str) -> Results | None:
         report=storage.join(where, "report.html"),
         scores=json.loads(storage.read_bytes(storage.join(where, "scores.json"))),
     )
+
+
+def refuse_overruled(task: Task, changes: Mapping[str, Any]) -> None:
+    """Refuses to change a knob that the task's attribute or model sets for itself: the change would do nothing.
+
+    Raises:
+        RecipeError: names the entry that does have an effect.
+    """
+    for loop in ("attribute", "model"):
+        for table, own in (task.inputs.parameters.get(loop) or {}).items():
+            for name in changes.keys() & (own if isinstance(own, dict) else {}).keys():
+                raise RecipeError(
+                    f"{name} is set to {own[name]!r} for this {loop}, which counts before {name}={changes[name]}; "
+                    f"give --set {loop}.{table}.{name}={changes[name]}"
+                )
 
 
 def references_exist(outputs: Mapping[str, Any]) -> bool:
