@@ -123,12 +123,9 @@ def _row(task: Task, now: float) -> tuple[Text, str, RenderableType, str]:
     word = words.task_word(task)
     mark = Text(f"{words.SHAPES[word]} {word}", style=words.STYLES.get(word, ""))
     if task.state != TaskState.RUNNING:
-        return (
-            mark,
-            task.label,
-            Text(task.reason, overflow="ellipsis", no_wrap=True),
-            words.duration(task.seconds) if task.seconds else "",
-        )
+        why = task.reason if word in ("failed", "skipped") else ""
+        took = words.duration(task.seconds) if task.seconds and not task.cached else ""
+        return mark, task.label, Text(why, overflow="ellipsis", no_wrap=True), took
     share = words.progress_share(task)
     if share is None:
         return mark, task.label, "", words.duration(now - task.started)

@@ -58,8 +58,8 @@ class Outcome:
             lines += [
                 "",
                 f"validation   {own}",
-                f"submission   {self.results.submission}",
-                f"report       {self.results.report}",
+                f"submission   {_from_here(self.results.submission)}",
+                f"report       {_from_here(self.results.report)}",
             ]
         if self.run.state in (RunState.FAILED, RunState.CANCELED):
             lines += ["", f"seamline retry {self.run.run_id[:8]} goes on where it stopped"]
@@ -104,6 +104,12 @@ def outcome(reader: Reader, run: Run) -> Outcome:
         executed=sum(t.state is TaskState.SUCCEEDED and not t.cached for t in tasks),
         reused=sum(t.cached for t in tasks),
     )
+
+
+def _from_here(address: str) -> str:
+    """A path below the current folder as people would type it; anything else as it is."""
+    here = Path.cwd()
+    return str(Path(address).relative_to(here)) if Path(address).is_relative_to(here) else address
 
 
 def terminal() -> Console:
