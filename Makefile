@@ -23,10 +23,10 @@ demo: install    ## draw a small data set, run the whole pipeline on it, score i
 	@$(BIN)/seamline run pipeline/recipes/demo.toml --state $(STATE)
 
 test: install    ## the tests (minutes, no network, no GPU)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: install  ## the slower suites too
-	@$(BIN)/python -m pytest -m ''
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m ''
 
 check: install   ## format, lint, types, tests, and generated files up to date
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
@@ -37,6 +37,9 @@ format: install  ## rewrite the sources in the house format
 
 golden: install  ## rewrite the golden files; review the diff
 	@$(BIN)/python -m pytest tests/dag --update-golden
+
+docs: install    ## rewrite the generated pages
+	@$(BIN)/python -m pipeline.reference_pages
 
 lock:            ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv

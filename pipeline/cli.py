@@ -233,9 +233,11 @@ def score_command(answers: Path, submission: Path, reading: str, partial: bool, 
 @click.option("--images", type=int, help="Training pictures for each attribute; by default the usual number.")
 def demo_data(out: Path, seed: int, images: int | None) -> None:
     """Draw a small data set in the contest's format into OUT, with every quirk of the real one."""
+    from pipeline import running
     from pipeline.datasets import demo
 
-    made = demo.draw(out, seed=seed, images=demo.IMAGES if images is None else images)
+    with running.terminal().status("Drawing"):
+        made = demo.draw(out, seed=seed, images=demo.IMAGES if images is None else images)
     click.echo(f"{made.folder}: rounds {', '.join(r['name'] for r in made.rounds)}, answers {made.answers}")
 
 

@@ -147,7 +147,7 @@ def _conflicts(collection: Collection, attribute: str, round_: str, rng: np.rand
         collection.note("fuzzy_conflicts", row.place, doubtful.place)
         row = _take_visible(collection, round_, attribute)
         encoded = collection.file(row).read_bytes()
-        wrong = collection.add_copy(row, encoded, label=_wrong(row.label, rng))
+        wrong = collection.add_copy(row, encoded, label=_wrong(row, rng))
         collection.note("real_conflicts", row.place, wrong.place)
 
 
@@ -170,9 +170,11 @@ def _beside(attribute: str, row: Row) -> int:
     return index - 1 if index > 1 else index + 1
 
 
-def _wrong(label: str, rng: np.random.Generator) -> str:
-    others = [i for i in range(len(label)) if label[i] == "n"]
-    return label_string(len(label), int(rng.choice(others)))
+def _wrong(row: Row, rng: np.random.Generator) -> str:
+    """Another class, one that occurs: nobody mistakes a sleeve for one that is never seen."""
+    weights = ATTRIBUTES[row.attribute].weights
+    others = [i for i, letter in enumerate(row.label) if letter == "n" and weights[i] > 0]
+    return label_string(len(row.label), int(rng.choice(others)))
 
 
 def _across_attributes(collection: Collection, attributes: list[str], round_: str) -> None:
@@ -217,5 +219,5 @@ def mislabel(collection: Collection, share: float, rng: np.random.Generator) -> 
     """Gives `share` of the sound training rows a wrong label, as tired annotators do."""
     for row in list(collection.rows):
         if not row.test and row.place not in collection.used and rng.random() < share:
-            collection.relabel(row, _wrong(row.label, rng))
+            collection.relabel(row, _wrong(row, rng))
             collection.note("mislabelled", row.place)

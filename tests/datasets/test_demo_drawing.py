@@ -171,6 +171,14 @@ def test_fuzzy_letters_are_next_to_the_class_for_lengths_and_sleeves_are_never_i
             assert name != "sleeve_length_labels" or label[0] == "n"
 
 
+def test_a_class_that_never_occurs_is_not_labelled_by_mistake_either(drawn: DataSet) -> None:
+    sleeves = [
+        row[2] for round_ in ("base", "round2") for row in rows(drawn, round_) if row[1] == "sleeve_length_labels"
+    ]
+    assert len(sleeves) > 50
+    assert [label for label in sleeves if len(label) == 9 and label.count("y") == 1 and label[0] == "y"] == []
+
+
 @pytest.mark.parametrize("name", sorted(ATTRIBUTES))
 def test_a_plain_label_is_the_class_that_the_look_shows(name: str) -> None:
     rng = np.random.default_rng(1)
