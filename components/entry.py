@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 settings or data that the user can mend (one lin
 """
 
 import argparse
+import errno
 import hashlib
 import json
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 from components import knobs
 from components.errors import StepError
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
 
 
@@ -71,6 +73,11 @@ def main(settings: ModuleType, run: Run, argv: list[str] | None = None) -> None:
     except StepError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        print(f"error: {error.filename or 'the disk'}: {error.strerror}; make room and try again", file=sys.stderr)
+        sys.exit(1)
 
 
 def resolve(settings: ModuleType, values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -93,10 +100,19 @@ def resolve(settings: ModuleType, values: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def fingerprint(step: str, inputs: Any, settings: Any) -> str:
-    """Names a task by what it does, not by where: the data root is left out."""
-    what = {k: v for k, v in knobs.as_mapping(inputs).items() if k != "data_root"}
+    """Names a task by what it does, not by where: the data root is left out, also of references below it."""
+    given = knobs.as_mapping(inputs)
+    root = given.pop("data_root").rstrip("/") + "/"
+    what = {name: _below(value, root) for name, value in given.items()}
     body = json.dumps([step, what, knobs.as_mapping(settings)], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def _below(value: Any, root: str) -> Any:
+    """A reference, or a list of them, as it reads from the data root; anything else as it is."""
+    if isinstance(value, list):
+        return [_below(element, root) for element in value]
+    return value.removeprefix(root) if isinstance(value, str) else value
 
 
 def _run_in_pipeline(settings: ModuleType, run: Run, message: dict[str, Any]) -> None:

@@ -109,11 +109,15 @@ def parse(text: str, kind: type) -> Any:
     try:
         return json.loads(text.lower() if kind is bool else text)
     except json.JSONDecodeError as error:
-        raise SettingsError(f"{text!r} is not a {kind.__name__}; give JSON, for instance {_example(kind)}") from error
+        raise SettingsError(f"{text!r} is not {_a(kind)}; give JSON, for instance {_example(kind)}") from error
 
 
 def _example(kind: type) -> str:
     return {bool: "true", int: "3", float: "0.5", list: '["a","b"]', dict: '{"a":1}'}.get(kind, "text")
+
+
+def _a(kind: type) -> str:
+    return f"an {kind.__name__}" if kind.__name__[0] in "aeiou" else f"a {kind.__name__}"
 
 
 def _checked(name: str, value: Any, hint: Any, about: Mapping[str, Any]) -> Any:
@@ -137,16 +141,16 @@ def _converted(name: str, value: Any, kind: Any) -> Any:
         return float(value)
     if kind is int and number and math.isfinite(value) and value == int(value):
         return int(value)
-    raise SettingsError(
-        f"{name}={value!r} is a {type(value).__name__}; expected {kind.__name__}, for instance {_example(kind)}"
-    )
+    what = _a(type(value)) if not number or math.isfinite(value) else "not finite"
+    raise SettingsError(f"{name}={value!r} is {what}; expected {kind.__name__}, for instance {_example(kind)}")
 
 
 def _in_range(name: str, value: Any, about: Mapping[str, Any]) -> None:
     choices, low, high = about["choices"], about["at_least"], about["at_most"]
     if choices and value not in choices:
         hint = nearest(value, map(str, choices)) if isinstance(value, str) else ""
-        raise SettingsError(f"{name}={value!r} is not one of {', '.join(map(str, choices))}{hint}")
+        known = ", ".join(str(choice) for choice in choices if choice != "")
+        raise SettingsError(f"{name}={value!r} is not one of {known}{hint}")
     if low is not None and value < low:
         raise SettingsError(f"{name}={value!r} is below {low:g}; give {low:g} or more")
     if high is not None and value > high:

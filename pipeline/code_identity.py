@@ -16,7 +16,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "components"
-LIBRARIES = ("keras", "numpy", "opencv-python-headless", "pyarrow", "scikit-learn", "scipy", "tensorflow")
+LIBRARIES = (
+    "cleanlab",
+    "keras",
+    "numba",
+    "numpy",
+    "opencv-python-headless",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "safetensors",
+    "scipy",
+    "simplejpeg",
+    "tensorflow",
+)
 DATA_FILES = (".css", ".csv", ".html", ".js", ".json", ".toml")
 
 

@@ -33,7 +33,15 @@ RULES = (
     Rule("components/artifacts/shards.py", ("components.artifacts", "components.errors", *ARRAYS, "tensorflow")),
     Rule(
         "components/artifacts/*",
-        ("components.artifacts", "components.errors", *ARRAYS, "google", "google_crc32c", "safetensors"),
+        (
+            "components.artifacts",
+            "components.errors",
+            "components.images",
+            *ARRAYS,
+            "google",
+            "google_crc32c",
+            "safetensors",
+        ),
     ),
     Rule("components/vision/*", (*LIBRARIES, *FOUNDATIONS, FOREIGN), ("kfp", "google")),
     Rule("components/*/settings.py", ("components.knobs",)),

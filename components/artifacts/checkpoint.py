@@ -5,7 +5,6 @@ one JSON text about them (settings, classes, backbone, size). Equal weights give
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,8 +76,4 @@ def load_state(folder: str) -> tuple[Arrays, dict[str, Any]] | None:
 
 def discard_state(folder: str) -> None:
     """Removes an unfinished training after its result has been published."""
-    if storage.is_remote(folder):
-        for name in storage.list_files(folder):
-            storage._blob(storage.join(folder, name)).delete()
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+    storage.remove_folder(folder)

@@ -117,11 +117,6 @@ def read_file(path: Path) -> pd.DataFrame:
     return frame
 
 
-def views_of(frame: pd.DataFrame) -> list[str]:
-    """The views without `mean`, in the order of the rows."""
-    return [str(v) for v in frame["view"].drop_duplicates() if v != MEAN]
-
-
 def select(frame: pd.DataFrame, split: str, view: str = MEAN) -> pd.DataFrame:
     """The rows of one split and view, one per picture, in order.
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from components.artifacts import storage
 from components.errors import DataError
+from components.images import TAG
 
 KINDS = ("manifests", "shards", "checkpoints", "predictions", "pseudo", "ensembles", "reports")
 INDEX = "index.json"
@@ -47,7 +48,8 @@ class Draft:
         if not storage.exists(storage.join(self.reference, INDEX)):
             for name, path in files.items():
                 storage.put_file(path, storage.join(self.reference, name))
-            body = json.dumps(index | {"made_by": made_by}, indent=1, sort_keys=True, ensure_ascii=False)
+            lineage = {"made_by": {"version": TAG, **made_by}}
+            body = json.dumps(index | lineage, indent=1, sort_keys=True, ensure_ascii=False)
             storage.write_bytes(storage.join(self.reference, INDEX), body.encode())
         return self.reference
 
@@ -65,6 +67,11 @@ def draft(data_root: str, kind: str) -> Iterator[Draft]:
         yield Draft(data_root, kind, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def digest_of(reference: str) -> str:
+    """The digest of a reference: its last part, the same wherever the data root lies. Empty for an empty text."""
+    return reference.rstrip("/").rsplit("/", 1)[-1]
 
 
 def read_index(reference: str, kind: str) -> dict[str, Any]:

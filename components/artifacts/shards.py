@@ -4,6 +4,7 @@ Written and read here without TensorFlow: the step that makes them needs 0.3 GB 
 trains parses them with `tf.io.parse_example` and the feature names below.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ ENCODINGS = ("jpeg", "png", "raw")
 """How a view's bytes are stored. raw is uint8 RGB, row by row, size_px x size_px x 3."""
 
 
+_LABELLED = re.compile(r"labelled-f(\d+)-r(\d+)")
+
+
 def view_feature(view: str) -> str:
     """The feature that holds a view's bytes: `view/flip`."""
     return f"view/{view}"
@@ -31,6 +35,11 @@ def view_feature(view: str) -> str:
 def group_name(kind: str, fold: int, round_number: int) -> str:
     """The group a picture belongs to: `labelled-f2-r1`, `pool-r2`, `test-r1`. Rounds count from 1."""
     return f"labelled-f{fold}-r{round_number}" if kind == "labelled" else f"{kind}-r{round_number}"
+
+
+def labelled_groups(names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """The groups of labelled pictures among `names`, in their order, with fold and round: `group_name` read back."""
+    return {name: (int(m[1]), int(m[2])) for name in names if (m := _LABELLED.fullmatch(name))}
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,7 @@ def write_bytes(uri: str, data: bytes) -> None:
 def list_files(uri: str) -> Iterator[str]:
     """Paths of all files below a folder, relative to it, sorted; hidden files and `.aside-` leftovers left out."""
     if is_remote(uri):
-        bucket, prefix = _split(uri.rstrip("/") + "/")
-        names = (blob.name[len(prefix) :] for blob in _client().list_blobs(bucket, prefix=prefix))
-        yield from sorted(n for n in names if n and not n.endswith("/"))
+        yield from sorted(n for n in _names_below(uri.rstrip("/") + "/") if n and not n.endswith("/"))
         return
     root = Path(uri)
     found = (p.relative_to(root) for p in root.rglob("*") if p.is_file())
@@ -99,10 +97,30 @@ def put_file(source: Path, uri: str) -> None:
     shutil.move(source, target)
 
 
+def remove_folder(uri: str) -> None:
+    """Removes a folder with everything in it; one that is not there is no error."""
+    if not is_remote(uri):
+        shutil.rmtree(uri, ignore_errors=True)
+        return
+    for name in list_files(uri):
+        _blob(join(uri, name)).delete()
+
+
+def _names_below(uri: str) -> list[str]:
+    from google.api_core.exceptions import ClientError
+
+    bucket, prefix = _split(uri)
+    try:
+        return [blob.name[len(prefix) :] for blob in _client().list_blobs(bucket, prefix=prefix)]
+    except ClientError as error:  # no such bucket, or no permission
+        raise DataError(f"{uri} cannot be listed: {error.message}; check the address and the credentials") from error
+
+
 def _existing(uri: str) -> Path:
     path = Path(uri)
     if not path.is_file():
-        raise DataError(f"{uri} does not exist; check the address")
+        what = "is not a file" if path.exists() else "does not exist"
+        raise DataError(f"{uri} {what}; check the address")
     return path
 
 
@@ -149,4 +167,11 @@ def _client() -> Any:
         from google.auth.credentials import AnonymousCredentials
 
         return storage.Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-    return storage.Client()
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        return storage.Client()
+    except DefaultCredentialsError as error:
+        raise DataError(
+            "gs:// addresses need Google credentials; `gcloud auth application-default login` makes them"
+        ) from error

@@ -11,7 +11,7 @@ import csv
 import gzip
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,15 +60,22 @@ def read_rows(uri: str | Path, *, columns: Sequence[int] = (3, 4)) -> list[Row]:
     except (UnicodeDecodeError, OSError, EOFError) as error:
         raise DataError(f"{name} cannot be read ({error}); expected UTF-8 CSV, plain or gzip") from error
     rows = []
-    reader = csv.reader(io.StringIO(text, newline=""))
-    for fields in reader:
-        number = reader.line_num
+    for number, fields in _numbered(text, name):
         if not fields:
             continue
         if len(fields) not in columns or not fields[0].strip() or not fields[1].strip():
             raise DataError(f"{name} row {number}: {','.join(fields)[:80]!r}; expected `name,attribute,value`")
         rows.append(Row(number, fields[0].strip(), fields[1].strip(), fields[2].strip()))
     return rows
+
+
+def _numbered(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for fields in reader:
+            yield reader.line_num, fields
+    except csv.Error as error:
+        raise DataError(f"{name} row {reader.line_num}: {error}; expected `name,attribute,value`") from error
 
 
 def read_questions(uri: str | Path) -> list[tuple[str, str]]:

@@ -45,13 +45,13 @@ class Generation:
 def choose_generation(
     teachers: Sequence[Member], students: Sequence[Member], rows: Rows, settings: Settings, seed: int
 ) -> Generation:
-    """Keeps the students unless they lose against the teachers, and the teachers unless they pull the students down.
+    """Keeps the students if they pass the gate, and then the teachers too unless they pull the students down.
 
     Args:
         teachers: at least one.
         students: may be empty.
         rows: the validation rows.
-        settings: knobs `generation`, `resamples`.
+        settings: knobs `generation`, `student_gate`, `resamples`.
         seed: of the resamples.
     """
     everybody = [*teachers, *students]
@@ -63,11 +63,20 @@ def choose_generation(
         return Generation(settings.generation, sets[settings.generation], "as the settings say", against)
     if not rows.label:
         return Generation("both", everybody, "no validation rows to decide by", None)
-    if against.verdict == bootstrap.LOSS:
-        return Generation("teachers", sets["teachers"], "the students lose against the teachers", against)
+    if refused := _refused(against, settings.student_gate):
+        return Generation("teachers", sets["teachers"], refused, against)
     if _compared(everybody, students, rows, settings, seed).verdict == bootstrap.LOSS:
         return Generation("students", sets["students"], "the teachers would pull the students down", against)
-    return Generation("both", everybody, "the students do not lose against the teachers", against)
+    return Generation("both", everybody, f"the students' difference to the teachers is a {against.verdict}", against)
+
+
+def _refused(against: Interval, gate: str) -> str:
+    """Why the students are dropped; empty when they pass."""
+    if against.verdict == bootstrap.LOSS:
+        return "the students lose against the teachers"
+    if gate == "gain" and against.verdict != bootstrap.GAIN:
+        return "the students show no gain over the teachers, only noise"
+    return ""
 
 
 def choose_method(

@@ -35,5 +35,10 @@ class Settings:
         choices=("auto", "equal", "geometric", "greedy", "fitted"),
     )
     generation: str = knob("auto", "whose predictions are used", choices=("auto", "teachers", "students", "both"))
+    student_gate: str = knob(
+        "gain",
+        "what students must show against teachers to be used; gain: an interval above 0; no_loss: none below it",
+        choices=("gain", "no_loss"),
+    )
     greedy_steps: int = knob(30, "models drawn by the greedy method", at_least=1, at_most=1000)
     resamples: int = knob(1000, "of the bootstrap", at_least=100, at_most=100_000)

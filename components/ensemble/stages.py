@@ -9,34 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artifacts.ensembles import STAGES_SCHEMA
 from components.ensemble import methods
 from components.ensemble.members import Member, Members, Rows
 from components.ensemble.settings import Settings
 from components.vision import bootstrap, metrics
 from components.vision.metrics import Floats
 
-FILE = "stages.parquet"
-SCHEMA = pa.schema(
-    [
-        ("attribute", pa.string()),
-        ("stage", pa.string()),
-        ("model", pa.string()),
-        ("ap", pa.float64()),
-        ("basic_precision", pa.float64()),
-        ("accuracy", pa.float64()),
-        ("rows", pa.int64()),
-        ("against", pa.string()),
-        ("difference", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("p_noise", pa.string()),
-        ("accuracy_difference", pa.float64()),
-        ("accuracy_low", pa.float64()),
-        ("accuracy_high", pa.float64()),
-        ("accuracy_verdict", pa.string()),
-    ]
-)
 ALL_MODELS = ""
+BEST = "best single model"
 
 
 @dataclass(frozen=True)
@@ -56,20 +37,23 @@ class Stage:
     against: str
 
 
-def table(members: Members, generation: str, ensemble: Floats, settings: Settings, seed: int) -> list[dict[str, Any]]:
+def table(
+    members: Members, chosen: Sequence[Member], ensemble: Floats, settings: Settings, seed: int
+) -> list[dict[str, Any]]:
     """The rows of the gain table; none without validation rows.
 
     Args:
         members: all models.
-        generation: whose models the ensemble is made of: `teachers`, `students` or `both`.
+        chosen: the models that the ensemble is made of.
         ensemble: (n, K) float64, the honest estimate of the final ensemble.
         settings: knob `resamples`.
         seed: of the resamples, the same for all stages.
     """
     if not members.valid.label:
         return []
-    before = "students + views" if generation != "teachers" else f"{_teacher(members)} + views"
-    stages = [*_stages(members, ALL_MODELS), Stage("ensemble", ALL_MODELS, ensemble, before)]
+    # The stages before speak of averaged models already; what averaging itself is worth shows against one model alone.
+    best = Stage(BEST, ALL_MODELS, best_single(chosen, members.valid).mean, "")
+    stages = [*_stages(members, ALL_MODELS), best, Stage("ensemble", ALL_MODELS, ensemble, BEST)]
     rows = _rows(stages, members, settings.resamples, seed)
     for member in members.teachers:
         rows += _rows(list(_stages(members, member.model)), members, settings.resamples, seed)
@@ -78,8 +62,8 @@ def table(members: Members, generation: str, ensemble: Floats, settings: Setting
 
 def write(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Writes the gain table; undefined numbers are null."""
-    columns = [pa.array([row[f.name] for row in rows], type=f.type) for f in SCHEMA]
-    pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), path, compression="zstd")
+    columns = [pa.array([row[f.name] for row in rows], type=f.type) for f in STAGES_SCHEMA]
+    pq.write_table(pa.Table.from_arrays(columns, schema=STAGES_SCHEMA), path, compression="zstd")
 
 
 def _stages(members: Members, model: str) -> Iterator[Stage]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import entry, knobs, progress
-from components.artifacts import reference
+from components.artifacts import ensembles, reference
 from components.ensemble import members as models
 from components.ensemble import methods, stages
 from components.ensemble.members import Members, Rows
@@ -19,17 +19,6 @@ from components.ensemble.settings import Inputs, Settings
 from components.vision import bootstrap, calibration, fusion
 from components.vision.bootstrap import Interval
 from components.vision.metrics import Floats
-
-FILE = "ensemble.parquet"
-SCHEMA = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("split", pa.string()),
-        ("label", pa.string()),
-        ("group", pa.int64()),
-        ("probability", pa.list_(pa.float64())),
-    ]
-)
 
 
 def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Summary:
@@ -47,13 +36,13 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     for candidate in tried[1:]:
         progress.log(f"{candidate.method} against equal weights: {_words(candidate.against_equal)}")
     progress.log(f"method {chosen.method}")
-    table = stages.table(found, generation.name, chosen.valid, settings, inputs.seed)
+    table = stages.table(found, generation.members, chosen.valid, settings, inputs.seed)
     for row in table:
         progress.log(_line(row))
     content = _content(found, generation, chosen, tried, inputs, settings)
-    with reference.draft(inputs.data_root, "ensembles") as draft:
-        pq.write_table(_table(found, generation, chosen), draft.folder / FILE, compression="zstd")
-        stages.write(table, draft.folder / stages.FILE)
+    with reference.draft(inputs.data_root, ensembles.KIND) as draft:
+        pq.write_table(_table(found, generation, chosen), draft.folder / ensembles.FILE, compression="zstd")
+        stages.write(table, draft.folder / ensembles.STAGES_FILE)
         made_by = {"step": "ensemble", "settings": knobs.as_mapping(settings) | {"seed": inputs.seed}}
         published = draft.commit(content, made_by | {"parents": content["inputs"]})
     shown = {"method": chosen.method, "generation": generation.name, "ensemble": published} | content["metrics"]
@@ -63,12 +52,12 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
 def _table(found: Members, generation: Generation, chosen: Candidate) -> pa.Table:
     stack = np.stack([member.test for member in generation.members])
     test = fusion.weighted_mean(stack, chosen.weights, chosen.mean)
-    columns: list[list[Any]] = [[] for _ in SCHEMA]
+    columns: list[list[Any]] = [[] for _ in ensembles.SCHEMA]
     for split, rows, probabilities in (("valid", found.valid, chosen.valid), ("test", found.test, test)):
         for column, values in zip(columns, _columns(split, rows, probabilities), strict=True):
             column.extend(values)
-    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, ensembles.SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=ensembles.SCHEMA)
 
 
 def _columns(split: str, rows: Rows, probabilities: Floats) -> tuple[list[Any], ...]:

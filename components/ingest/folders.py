@@ -44,8 +44,9 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
     attribute = _attribute(name, struct, files)
     position = {str(i): i for i in range(len(attribute.classes))} | {c: i for i, c in enumerate(attribute.classes)}
     reading = Reading({name: attribute})
+    asked: set[str] = set()
     for file in files:
-        _take(file, position, attribute, reading)
+        _take(file, _fault(file, position, asked), position, reading)
     return reading
 
 
@@ -74,11 +75,22 @@ def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribu
     return Attribute(name, tuple(attributes.tidy(str(c)) for c in classes), bool(struct.get("ordinal", False)))
 
 
-def _take(file: _File, position: dict[str, int], attribute: Attribute, reading: Reading) -> None:
-    name = f"{file.round.name}/{file.path}"
+def _fault(file: _File, position: dict[str, int], asked: set[str]) -> str:
+    """Why a file cannot be used, or "". `asked` collects the questions: a name can be answered only once."""
     if file.kind == "labelled" and file.folder not in position:
-        reason = f"unknown class: folder {file.folder!r}"
-        reading.rejected.append(Rejected(name, 0, file.path, attribute.name, reason))
+        return f"unknown class: folder {file.folder!r}"
+    if file.kind == "test" and file.path in asked:
+        return "repeated question: the first one is answered"
+    if file.kind == "test":
+        asked.add(file.path)
+    return ""
+
+
+def _take(file: _File, fault: str, position: dict[str, int], reading: Reading) -> None:
+    name = f"{file.round.name}/{file.path}"
+    attribute = next(iter(reading.attributes.values()))
+    if fault:
+        reading.rejected.append(Rejected(name, 0, file.path, attribute.name, fault))
         return
     label = labels.one_hot(position[file.folder], len(attribute.classes)) if file.kind == "labelled" else ""
     reading.rows.append(Row(name, 0, file.round.number, file.kind, file.path, attribute.name, label, file.path))

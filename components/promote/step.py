@@ -6,11 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
-import pyarrow.parquet as pq
-
 from components import entry, knobs
-from components.artifacts import manifest, reference, storage
+from components.artifacts import ensembles, manifest, reference, storage
 from components.errors import DataError
 from components.progress import log
 from components.promote import gate, page, registry
@@ -30,7 +27,7 @@ def run(
         decisions = {name: _decided(name, c, settings, inputs, clock) for name, c in challengers.items()}
     for name, decision in decisions.items():
         log(f"{name}: {decision.action} ({decision.reason})")
-    outputs.write_text("decision_page", page.write(decisions, settings, _digest(inputs.report)))
+    outputs.write_text("decision_page", page.write(decisions, settings, reference.digest_of(inputs.report)))
     return entry.Summary({"decision": _as_text(decisions)})
 
 
@@ -40,9 +37,11 @@ def _challengers(inputs: Inputs) -> dict[str, Candidate]:
     found: dict[str, Candidate] = {}
     for uri in inputs.ensembles:
         name = reference.read_index(uri, "ensembles")["attribute"]
-        if covered.get(name) != _digest(uri):
+        if covered.get(name) != reference.digest_of(uri):
             raise DataError(f"{uri} ({name}) is not in report {inputs.report}; give the report of these ensembles")
-        found[name] = Candidate(_digest(uri), _digest(inputs.report), _digest(inputs.manifest))
+        found[name] = Candidate(
+            reference.digest_of(uri), reference.digest_of(inputs.report), reference.digest_of(inputs.manifest)
+        )
     return found
 
 
@@ -78,7 +77,7 @@ def _decide(name: str, champion: Champion, challenger: Candidate, settings: Sett
 def _contender(data_root: str, candidate: Candidate, attribute: str) -> Contender:
     ensemble = storage.join(data_root, "ensembles", candidate.ensemble)
     content = reference.read_index(ensemble, "ensembles")
-    rows: pd.DataFrame = pq.read_table(reference.open_file(ensemble, "ensemble.parquet")).to_pandas()
+    rows = ensembles.read(ensemble)
     table = manifest.read(storage.join(data_root, "manifests", candidate.manifest))
     return Contender(tuple(content["classes"]), rows[rows["split"] == "valid"], table[table["attribute"] == attribute])
 
@@ -86,7 +85,3 @@ def _contender(data_root: str, candidate: Candidate, attribute: str) -> Contende
 def _as_text(decisions: dict[str, Decision]) -> str:
     plain: dict[str, Any] = {name: asdict(decision) for name, decision in decisions.items()}
     return json.dumps(plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def _digest(uri: str) -> str:
-    return uri.rstrip("/").rsplit("/", 1)[-1]

@@ -41,6 +41,8 @@ class Settings:
     max_share: float = knob(1.0, "most pseudo rows, as a share of the labelled rows", at_least=0, at_most=10)
     weight: float = knob(0.5, "of a pseudo row in the loss", at_least=0, at_most=1)
     sharpening: float = knob(1.0, "temperature of the targets; 1: none, below 1: sharper", at_least=0.05, at_most=1)
-    min_precision: float = knob(0.9, "least precision, estimated on validation rows", at_least=0, at_most=1)
+    min_precision: float = knob(
+        0.9, "least precision: lower end of its interval, on validation rows", at_least=0, at_most=1
+    )
     min_valid: int = knob(10, "least validation rows as confident; fewer give no estimate", unit="rows", at_least=1)
     resamples: int = knob(1000, "of the bootstrap", at_least=100, at_most=100_000)

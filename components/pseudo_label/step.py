@@ -1,6 +1,5 @@
 """The work of pseudo_label: teachers to candidates to a gated, balanced set."""
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import entry, knobs, progress
-from components.artifacts import reference, shards
+from components.artifacts import pseudo, reference, shards
 from components.errors import DataError
 from components.pseudo_label import page, selection, teachers
 from components.pseudo_label.outcome import Average, Gate, Outcome
@@ -21,18 +20,6 @@ from components.pseudo_label.teachers import Rows, Teachers
 from components.vision import bootstrap, fusion
 from components.vision.metrics import Floats
 
-FILE = "pseudo.parquet"
-SCHEMA = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("split", pa.string()),
-        ("target", pa.list_(pa.float64())),
-        ("weight", pa.float32()),
-        ("confidence", pa.float64()),
-        ("predicted", pa.int16()),
-    ]
-)
-_LABELLED = re.compile(r"labelled-f(\d+)-r\d+")
 _SOURCES = {"pool": ("pool",), "test": ("test",), "both": ("pool", "test")}
 
 
@@ -61,7 +48,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     content = outcome.content(settings)
     with reference.draft(inputs.data_root, "pseudo") as draft:
         table = _table(candidates, probabilities, outcome.kept, settings)
-        pq.write_table(table, draft.folder / FILE, compression="zstd")
+        pq.write_table(table, draft.folder / pseudo.FILE, compression="zstd")
         parents = [Path(uri).name for uri in [inputs.shards, *inputs.predictions, *inputs.checkpoints]]
         made_by = {"step": "pseudo_label", "settings": knobs.as_mapping(settings) | {"seed": inputs.seed}}
         published = draft.commit(content, made_by | {"parents": parents})
@@ -87,7 +74,7 @@ def _average(valid: Rows, names: list[str], settings: Settings, seed: int) -> Av
 
 def _held_out(uri: str, index: dict[str, Any], found: Teachers, valid: Rows) -> npt.NDArray[np.int64]:
     """Duplicate components of every picture of the validation folds, whatever its round."""
-    names = [name for name in index["groups"] if (m := _LABELLED.fullmatch(name)) and int(m[1]) in found.folds]
+    names = [name for name, (fold, _) in shards.labelled_groups(index["groups"]).items() if fold in found.folds]
     seen = [record.group for path in shards.group_files(uri, names) for record in shards.read_examples(path)]
     return np.union1d(np.array(seen, dtype=np.int64), valid.group)
 
@@ -114,8 +101,8 @@ def _candidates(found: Teachers, held_out: npt.NDArray[np.int64], settings: Sett
 
 
 def _labelled_rows(index: dict[str, Any], folds: set[int]) -> int:
-    matches = {name: m for name in index["groups"] if (m := _LABELLED.fullmatch(name))}
-    return sum(index["groups"][name]["count"] for name, m in matches.items() if int(m[1]) not in folds)
+    labelled = shards.labelled_groups(index["groups"])
+    return sum(index["groups"][name]["count"] for name, (fold, _) in labelled.items() if fold not in folds)
 
 
 def _gate(valid: Rows, average: Average, chosen: Selection, settings: Settings) -> Gate:
@@ -129,9 +116,10 @@ def _gate(valid: Rows, average: Average, chosen: Selection, settings: Settings) 
         return Gate(False, f"{few}, fewer than min_valid={settings.min_valid}; the precision is unknown", precision)
     interval = f"{precision.value:.4f} ({precision.low:.4f} to {precision.high:.4f})"
     words = f"precision {interval}, estimated on {precision.rows:,} validation rows,"
-    if precision.value < floor:
-        return Gate(False, f"{words} is below min_precision={floor:g}; nothing is labelled", precision)
-    return Gate(True, f"{words} reaches min_precision={floor:g}; {len(chosen.chosen):,} pictures labelled", precision)
+    if precision.low < floor:
+        return Gate(False, f"{words} may lie below min_precision={floor:g}; nothing is labelled", precision)
+    labelled = f"{len(chosen.chosen):,} pictures labelled"
+    return Gate(True, f"{words} lies above min_precision={floor:g}; {labelled}", precision)
 
 
 def _table(rows: Rows, probabilities: Floats, kept: npt.NDArray[np.int64], settings: Settings) -> pa.Table:
@@ -144,5 +132,5 @@ def _table(rows: Rows, probabilities: Floats, kept: npt.NDArray[np.int64], setti
         probabilities[kept].max(axis=1).tolist() if len(kept) else [],
         probabilities[kept].argmax(axis=1).tolist() if len(kept) else [],
     ]
-    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, pseudo.SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=pseudo.SCHEMA)

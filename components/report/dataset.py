@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from components.artifacts import manifest as manifests
 from components.artifacts import reference, storage
 
 COLUMNS = ("labelled", "fuzzy", "left out", "unlabelled", "questions", "duplicates")
@@ -31,9 +32,9 @@ def summary(manifest: pd.DataFrame, names: Sequence[str], rounds: Sequence[Mappi
 
 def rejected(uri: str) -> int:
     """How many rows ingest refused as unreadable; 0 where the manifest has no list of them."""
-    if not storage.exists(storage.join(uri, "rejected.parquet")):
+    if not storage.exists(storage.join(uri, manifests.REJECTED_FILE)):
         return 0
-    return int(pq.read_metadata(reference.open_file(uri, "rejected.parquet")).num_rows)
+    return int(pq.read_metadata(reference.open_file(uri, manifests.REJECTED_FILE)).num_rows)
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, int]:

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 
-from components.artifacts import reference
+from components.artifacts import ensembles, reference
 from components.errors import DataError
 
 
@@ -59,15 +57,15 @@ class Attribute:
     stages: pd.DataFrame
 
 
-def read(ensembles: Sequence[str]) -> list[Attribute]:
+def read(uris: Sequence[str]) -> list[Attribute]:
     """Reads every ensemble.
 
     Raises:
         DataError: none given, two of one attribute, or one whose probabilities do not fit its classes.
     """
-    if not ensembles:
+    if not uris:
         raise DataError("ensembles is empty; give the reference of at least one ensemble")
-    attributes = [_read_one(uri) for uri in ensembles]
+    attributes = [_read_one(uri) for uri in uris]
     names = [a.name for a in attributes]
     for name in names:
         if names.count(name) > 1:
@@ -76,8 +74,8 @@ def read(ensembles: Sequence[str]) -> list[Attribute]:
 
 
 def _read_one(uri: str) -> Attribute:
-    content = reference.read_index(uri, "ensembles")
-    frame = pq.read_table(reference.open_file(uri, "ensemble.parquet")).to_pandas()
+    content = reference.read_index(uri, ensembles.KIND)
+    frame = ensembles.read(uri)
     classes = tuple(content["classes"])
     return Attribute(
         name=content["attribute"],
@@ -86,7 +84,7 @@ def _read_one(uri: str) -> Attribute:
         content=content,
         valid=_rows(frame, "valid", len(classes), uri),
         test=_rows(frame, "test", len(classes), uri),
-        stages=_stages(reference.open_file(uri, "stages.parquet")),
+        stages=ensembles.read_stages(uri),
     )
 
 
@@ -101,8 +99,3 @@ def _rows(frame: pd.DataFrame, split: str, num_classes: int, uri: str) -> Rows:
         rows["group"].to_numpy(dtype=np.int64),
         probability.astype(np.float64),
     )
-
-
-def _stages(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = pq.read_table(path).to_pandas()
-    return frame

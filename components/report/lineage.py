@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from components.artifacts import predictions, reference, storage
+from components.artifacts import checkpoint, predictions, reference, storage
 from components.errors import DataError
 from components.report.evidence import Attribute
 
@@ -35,7 +35,7 @@ class Training:
 
 def trace(data_root: str, attribute: Attribute) -> list[Node]:
     """All references behind an ensemble, itself first, each once, parents after children."""
-    nodes = [Node("ensembles", _digest(attribute.reference), attribute.content)]
+    nodes = [Node("ensembles", reference.digest_of(attribute.reference), attribute.content)]
     for digest in attribute.content.get("inputs", []):
         nodes.append(_node(data_root, digest, ("predictions", "checkpoints")))
     starts = [n.content["checkpoint"] for n in nodes if n.kind == "predictions" and n.content]
@@ -89,14 +89,10 @@ def _node(data_root: str, digest: str, kinds: tuple[str, ...]) -> Node:
 
 
 def _history(data_root: str, digest: str) -> pd.DataFrame:
-    path = reference.open_file(storage.join(data_root, "checkpoints", digest), "history.parquet")
+    path = reference.open_file(storage.join(data_root, checkpoint.KIND, digest), checkpoint.HISTORY)
     frame: pd.DataFrame = pq.read_table(path).to_pandas()
     return frame
 
 
 def _place(phase: str) -> int:
     return PHASES.index(phase) if phase in PHASES else len(PHASES)
-
-
-def _digest(uri: str) -> str:
-    return uri.rstrip("/").rsplit("/", 1)[-1]

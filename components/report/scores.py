@@ -144,17 +144,12 @@ def _attribute(rows: Rows, draws: Mapping[str, npt.NDArray[np.float64]], setting
 def _total(
     defined: dict[str, metrics.Score], draws: Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
 ) -> dict[str, Estimate]:
-    """Unweighted means over the attributes (accuracy: over the rows), resample by resample."""
+    """Unweighted means over the attributes, whatever their sizes, resample by resample."""
     total = metrics.mean_over_attributes(defined)
-    sizes = [s.count for s in defined.values()]
     found = {}
-    for name, key, weights in (
-        ("map", "ap", None),
-        ("basic_precision", "basic_precision", None),
-        ("accuracy", "accuracy", sizes),
-    ):
+    for name, key in (("map", "ap"), ("basic_precision", "basic_precision"), ("accuracy", "accuracy")):
         together = [draws[a][key] for a in defined]
-        drawn = np.average(together, axis=0, weights=weights) if together else np.empty(0)
+        drawn = np.mean(together, axis=0) if together else np.empty(0)
         found[name] = Estimate(getattr(total, name), *bootstrap.quantiles(drawn))
     return found
 

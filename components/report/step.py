@@ -119,7 +119,7 @@ def _values(
         "data_rows": dataset.summary(found.manifest, [a.name for a in found.attributes], rounds),
         "rejected": dataset.rejected(inputs.manifest),
         "rounds": rounds,
-        "manifest": _digest(inputs.manifest),
+        "manifest": reference.digest_of(inputs.manifest),
     }
 
 
@@ -174,20 +174,12 @@ def _content(found: Findings, scores: dict[str, Any], inputs: Inputs, unanswered
             for name, s in scores["attributes"].items()
         },
         "total": scores["total"],
-        "ensembles": {a.name: _digest(a.reference) for a in found.attributes},
-        "manifest": _digest(inputs.manifest),
+        "ensembles": {a.name: reference.digest_of(a.reference) for a in found.attributes},
+        "manifest": reference.digest_of(inputs.manifest),
         "unanswered": unanswered,
     }
 
 
 def _made_by(settings: Settings, inputs: Inputs) -> dict[str, Any]:
-    parents = [_digest(inputs.manifest), *map(_digest, inputs.ensembles)]
-    return {"step": "report", "settings": knobs.as_mapping(settings), "parents": parents}
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _digest(uri: str) -> str:
-    return uri.rstrip("/").rsplit("/", 1)[-1]
+    parents = [reference.digest_of(inputs.manifest), *map(reference.digest_of, inputs.ensembles)]
+    return {"step": "report", "settings": knobs.as_mapping(settings) | {"seed": inputs.seed}, "parents": parents}

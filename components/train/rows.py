@@ -1,13 +1,12 @@
 """Which pictures a training learns from and which judge it, and the proof that the two have nothing in common."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from components import progress
+from components.artifacts import pseudo as pseudo_rows
 from components.artifacts import reference, shards
 from components.errors import DataError
 from components.train.settings import Settings
@@ -16,7 +15,6 @@ from components.vision.batches import Pictures, TrainingSet
 from components.vision.train_loop import ValidationSet
 
 PLAIN = "plain"
-_LABELLED = re.compile(r"labelled-f(\d+)-r(\d+)")
 _PHASE_ROUNDS = {"round1": "base", "round2": "newest", "student": "newest"}
 
 
@@ -35,7 +33,7 @@ def choose_groups(available: Sequence[str], settings: Settings, phase: str) -> G
     Raises:
         DataError: nothing is left to learn from.
     """
-    found = {name: (int(m[1]), int(m[2])) for name in available if (m := _LABELLED.fullmatch(name))}
+    found = shards.labelled_groups(available)
     rounds = sorted({number for _, number in found.values()})
     wanted = _rounds(rounds, _PHASE_ROUNDS[phase] if settings.rounds == "auto" else settings.rounds)
     judging = _rounds(rounds, settings.valid_rounds)
@@ -129,7 +127,7 @@ def _pseudo_rows(
             f"{pseudo!r} has the classes {about['classes']}, the shards {index['classes']}; "
             "make the pseudo set anew from these shards"
         )
-    table = pq.read_table(reference.open_file(pseudo, "pseudo.parquet"))
+    table = pseudo_rows.read(pseudo)
     keys = list(zip(table["split"].to_pylist(), table["image_id"].to_pylist(), strict=True))
     chosen = _of_splits(inputs, index, views, keys)
     place = {key[1]: row for row, key in enumerate(keys)}

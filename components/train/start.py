@@ -1,14 +1,18 @@
 """Where a training's first weights come from."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from components import progress
-from components.artifacts import checkpoint, reference, storage
+from components.artifacts import checkpoint, reference, shards, storage
 from components.errors import DataError
 from components.train.settings import Inputs, Settings
+from components.vision import view_index
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,22 @@ class Start:
     arrays: checkpoint.Arrays
 
 
-def find_start(inputs: Inputs, settings: Settings, index: dict[str, Any]) -> Start:
+def find_start(inputs: Inputs, settings: Settings, index: dict[str, Any], judging: Sequence[str]) -> Start:
     """Reads the start checkpoint: the one given, or a student's teacher of the same model.
 
     Args:
-        inputs: start, pseudo, model, data_root.
-        settings: restart, backbone, fold.
+        inputs: shards, start, pseudo, model, data_root.
+        settings: restart, weights, backbone, fold.
         index: content of the shards' index.
+        judging: names of the groups of the shards that will judge.
 
     Raises:
-        DataError: its classes, backbone or fold are others than this training's.
+        DataError: its classes or backbone are others than this training's, or it knows pictures that will judge.
     """
     uri = "" if settings.restart else inputs.start or _teacher(inputs)
     if not uri:
+        if _is_checkpoint(settings.weights):
+            _refuse_knowing(settings.weights, inputs, settings, judging)
         return Start("", {})
     about = reference.read_index(uri, checkpoint.KIND)
     for what, own in (
@@ -49,12 +56,7 @@ def find_start(inputs: Inputs, settings: Settings, index: dict[str, Any]) -> Sta
                 f"the start {uri!r} has {what} {about[what]!r}, this training {own!r}; "
                 "start from a checkpoint of the same, or set restart"
             )
-    if about["fold"] != settings.fold:
-        raise DataError(
-            f"the start {uri!r} kept fold {about['fold']} back, this training keeps fold "
-            f"{settings.fold}: its weights know the pictures that "
-            f"would judge them; set fold to {about['fold']} or restart"
-        )
+    _refuse_knowing(uri, inputs, settings, judging)
     return Start(uri, checkpoint.read_weights(uri)[0])
 
 
@@ -62,9 +64,44 @@ def portable_weights(weights: str) -> str:
     """The knob `weights` as it may stand in a reference: a file is named by its content, not by its place."""
     if weights in ("none", "imagenet"):
         return weights
-    if not weights.endswith((".h5", ".safetensors")):
+    if _is_checkpoint(weights):
         return f"checkpoint {Path(weights).name}"
     return f"{Path(weights).name} {hashlib.sha256(storage.read_bytes(weights)).hexdigest()}"
+
+
+def _is_checkpoint(weights: str) -> bool:
+    return weights not in ("none", "imagenet") and not weights.endswith((".h5", ".safetensors"))
+
+
+def _refuse_knowing(uri: str, inputs: Inputs, settings: Settings, judging: Sequence[str]) -> None:
+    """Raises DataError where a checkpoint has learnt from pictures that will judge: it would be praised for memory.
+
+    On the same shards the fold says it. Other shards have other folds, so there the names of the pictures are compared.
+    """
+    about = reference.read_index(uri, checkpoint.KIND)
+    if about["shards"] == reference.digest_of(inputs.shards):
+        if about["fold"] != settings.fold:
+            raise DataError(
+                f"the start {uri!r} kept fold {about['fold']} back, this training keeps fold {settings.fold}: its "
+                f"weights know the pictures that would judge them; set fold to {about['fold']} or restart"
+            )
+        return
+    former = storage.join(inputs.data_root, shards.KIND, about["shards"])
+    if not storage.exists(storage.join(former, reference.INDEX)):
+        progress.log(f"the shards behind {uri} are gone: nobody can tell whether it knows pictures that judge here")
+        return
+    groups = shards.labelled_groups(shards.read_shards_index(former)["groups"])
+    learnt = [name for name, (fold, _) in groups.items() if fold != about["fold"]]
+    known = np.isin(_names(inputs.shards, judging), _names(former, learnt))
+    if known.any():
+        raise DataError(
+            f"the start {uri!r} may have learnt from {int(known.sum())} of the {len(known)} pictures that would judge "
+            "it: its data had other folds; start from a model of these shards, or set restart"
+        )
+
+
+def _names(uri: str, groups: Sequence[str]) -> np.ndarray:
+    return np.array(list(view_index.find(uri, groups, []).image_id), str)
 
 
 def _teacher(inputs: Inputs) -> str:

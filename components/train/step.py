@@ -18,7 +18,7 @@ from components.errors import SettingsError
 from components.train import curves, rows
 from components.train.settings import Inputs, Settings
 from components.train.start import Start, find_start, portable_weights
-from components.vision import inference, learner, train_loop
+from components.vision import calibration, inference, learner, train_loop
 from components.vision import model as models
 from components.vision.batches import Order, TrainingSet, in_order
 
@@ -61,21 +61,22 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     """Trains one model and publishes its checkpoint."""
     index = shards.read_shards_index(inputs.shards)
     groups = rows.choose_groups(list(index["groups"]), settings, inputs.phase)
-    task = Task(inputs, settings, index, find_start(inputs, settings, index))
+    task = Task(inputs, settings, index, find_start(inputs, settings, index, groups.valid))
     _prepare_tensorflow(inputs.seed)
     training = rows.training_set(inputs.shards, groups, settings, inputs.pseudo)
     validation = rows.validation_set(inputs.shards, groups, settings)
     trained = _train(task, training, validation, outputs.unfinished)
     published, metrics = _publish(task, trained, validation)
-    checkpoint.discard_state(outputs.unfinished)
     title = f"{task.about['attribute']}: {task.about['model']}, {inputs.phase}"
     outputs.write_text("curves", curves.page(title, trained.history, trained.best_epoch))
+    # Last: whoever is killed before this line goes on from the last epoch and only publishes.
+    checkpoint.discard_state(outputs.unfinished)
     shown = {name: value for name, value in metrics.items() if math.isfinite(value)}
     return entry.Summary({"checkpoint": published}, {"metrics": shown, "curves": {"checkpoint": published}})
 
 
 def _prepare_tensorflow(seed: int) -> None:
-    """Same seed, same machine type, same result: every operation deterministic, every generator seeded."""
+    """Every operation deterministic, every generator seeded: same seed, machine type and threads, same bytes."""
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     keras.utils.set_random_seed(seed)
@@ -89,11 +90,22 @@ def _train(
     order = Order(task.inputs.seed, settings.batch_size, settings.view_sampling, settings.augment, settings.mixup)
     plan = plan_of(settings, is_random=not task.start.reference and settings.weights == "none")
     pupil = _learner(task)
+    refuse_small_batches(training, order, pupil.strategy.num_replicas_in_sync)
     _say_size(pupil.model, training, validation, order)
     unfinished = train_loop.Unfinished(
         folder, {"about": task.about, "tensorflow": tf.__version__, "keras": keras.__version__}
     )
     return train_loop.train(pupil, training, validation, order, plan, unfinished)
+
+
+def refuse_small_batches(training: TrainingSet, order: Order, replicas: int) -> None:
+    """Raises SettingsError where a GPU would get no row of a batch: normalising nothing makes its statistics NaN."""
+    smallest = training.num_rows(order) // training.num_steps(order)
+    if smallest < replicas:
+        raise SettingsError(
+            f"batch_size={order.batch_size} gives batches of {smallest} rows to {replicas} GPUs; "
+            f"raise it to {replicas} or more, or use fewer GPUs"
+        )
 
 
 def plan_of(settings: Settings, *, is_random: bool) -> train_loop.Plan:
@@ -190,7 +202,7 @@ def _frame(validation: train_loop.ValidationSet | None, logits: np.ndarray) -> A
     columns = [list(getattr(found, name)) if found else [] for name in ("image_id", "label")]
     numbers = [getattr(found, name) if found else empty for name in ("group", "fold", "round")]
     pictures = predictions.Pictures(*columns, *numbers)
-    return predictions.frame_of("valid", pictures, [rows.PLAIN], inference.softmax(logits)[None], logits[None])
+    return predictions.frame_of("valid", pictures, [rows.PLAIN], calibration.softmax(logits)[None], logits[None])
 
 
 def _parents(task: Task) -> list[str]:

@@ -61,12 +61,6 @@ def logits(model: keras.Model, pictures: np.ndarray | Iterable[np.ndarray]) -> n
     return np.concatenate(found) if found else np.zeros((0, model.output_shape[-1]))
 
 
-def softmax(values: np.ndarray) -> np.ndarray:
-    """Probabilities of logits: (..., K) float64 in and out, rows sum to 1."""
-    exponentials = np.exp(values - values.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
 def forward_function(model: keras.Model) -> Any:
     """The compiled forward pass of a model, made once per model: a graph for any batch size."""
     made = getattr(model, "_seamline_forward", None)

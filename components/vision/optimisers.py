@@ -17,13 +17,12 @@ def build(
         kind: one of KINDS; `sgd` has Nesterov momentum 0.9, `adam` and `sgd` take weight decay too (decoupled).
         variables: all that will ever be trained.
         shares: of the learning rate, one for each variable.
-        weight_decay: per step, times the learning rate; kernels only. 0 is off.
+        weight_decay: per step, times the variable's own share of the learning rate; kernels only. 0 is off.
         clip_norm: largest norm of all gradients together; 0 is off.
     """
-    options: dict[str, Any] = {"name": kind, "weight_decay": weight_decay or None, "global_clipnorm": clip_norm or None}
-    optimiser = _CLASSES[kind](**(options | _MOMENTUM.get(kind, {})))
+    optimiser = _CLASSES[kind](name=kind, global_clipnorm=clip_norm or None, **_OPTIONS[kind])
     optimiser.shares = list(shares)
-    optimiser.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
+    optimiser.decays = [weight_decay if len(v.shape) > 1 else 0.0 for v in variables]
     optimiser.build(variables)
     return optimiser
 
@@ -39,13 +38,20 @@ def restart(optimiser: keras.optimizers.Optimizer) -> None:
 
 
 class _Shared:
-    """Scales the learning rate of single variables."""
+    """Scales the learning rate of single variables, and their decay with it.
+
+    Keras' own decay knows one rate only: it would shrink a backbone that is told not to learn.
+    """
 
     shares: list[float]
+    decays: list[float]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        share = self.shares[self._get_variable_index(variable)]  # type: ignore[attr-defined]
-        super().update_step(gradient, variable, learning_rate * share)  # type: ignore[misc]
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        rate = learning_rate * self.shares[index]
+        if self.decays[index]:
+            self.assign_sub(variable, variable * self.decays[index] * rate)  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
 
 class _Adam(_Shared, keras.optimizers.Adam):
@@ -61,4 +67,9 @@ class _Sgd(_Shared, keras.optimizers.SGD):
 
 
 _CLASSES = {"adam": _Adam, "adamw": _AdamW, "sgd": _Sgd}
-_MOMENTUM: dict[str, dict[str, Any]] = {"sgd": {"momentum": 0.9, "nesterov": True}}
+# AdamW insists on a number of its own; the decay is ours for all three.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "adamw": {"weight_decay": 0.0},
+    "sgd": {"momentum": 0.9, "nesterov": True},
+}

@@ -17,7 +17,7 @@ from components.artifacts import checkpoint
 from components.errors import DataError, StepError
 from components.vision import metrics, optimisers
 from components.vision.batches import Order, Pictures, TrainingSet, in_order
-from components.vision.inference import softmax
+from components.vision.calibration import softmax
 from components.vision.learner import Learner
 from components.vision.losses import mean_cross_entropy
 from components.vision.schedules import Schedule

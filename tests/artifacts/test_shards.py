@@ -42,6 +42,11 @@ def published(root: Path, **content: object) -> str:
         return draft.commit({"schema": shards.SCHEMA, "groups": groups} | content, {})
 
 
+def test_the_name_of_a_labelled_group_is_read_back_and_other_groups_are_none() -> None:
+    names = [shards.group_name("labelled", 3, 12), shards.group_name("pool", -1, 1), shards.group_name("test", -1, 2)]
+    assert shards.labelled_groups(names) == {"labelled-f3-r12": (3, 12)}
+
+
 @given(st.lists(record, max_size=4))
 def test_records_read_back_as_written(tmp_path_factory: pytest.TempPathFactory, given_records: list) -> None:
     path = tmp_path_factory.mktemp("shards") / "a.tfrecord"

@@ -38,12 +38,12 @@ def train(source: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture
-def test_part(source: Path) -> tuple[np.ndarray, np.ndarray]:
+def asked(source: Path) -> tuple[np.ndarray, np.ndarray]:
     return write_idx(source, "t10k", 10, np.random.default_rng(1))
 
 
 @pytest.fixture
-def made(tmp_path: Path, source: Path, train: object, test_part: object) -> DataSet:
+def made(tmp_path: Path, source: Path, train: object, asked: object) -> DataSet:
     return fashion_mnist.cut(tmp_path / "cut", source, **SIZES)
 
 
@@ -70,17 +70,17 @@ def test_every_picture_is_bit_exact_and_carries_its_label(made: DataSet, train: 
 
 
 def test_questions_are_the_test_pictures_in_order_with_their_answers(
-    made: DataSet, test_part: tuple[np.ndarray, np.ndarray]
+    made: DataSet, asked: tuple[np.ndarray, np.ndarray]
 ) -> None:
     questions = read_rows(made.folder / "round2" / "Tests" / "question.csv")
     answers = read_rows(made.answers)
     assert [q[0] for q in questions] == [a[0] for a in answers] and len(questions) == 8
-    for question, answer, picture, kind in zip(questions, answers, *(part[:8] for part in test_part), strict=True):
+    for question, answer, picture, kind in zip(questions, answers, *(part[:8] for part in asked), strict=True):
         assert question[2] == "" and answer[2].index("y") == kind and answer[3] == "0"
         assert np.array_equal(cv2.imread(str(made.folder / "round2" / question[0]), cv2.IMREAD_UNCHANGED), picture)
 
 
-def test_the_seed_decides_the_deal(tmp_path: Path, source: Path, train: object, test_part: object) -> None:
+def test_the_seed_decides_the_deal(tmp_path: Path, source: Path, train: object, asked: object) -> None:
     texts = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         made = fashion_mnist.cut(tmp_path / name, source, **SIZES, seed=seed)
@@ -94,7 +94,7 @@ def test_a_missing_package_is_named_with_both_ways_to_get_it(tmp_path: Path) -> 
 
 
 def test_damaged_files_are_refused_and_leave_nothing_behind(
-    tmp_path: Path, source: Path, train: object, test_part: object
+    tmp_path: Path, source: Path, train: object, asked: object
 ) -> None:
     images = source / "train-images-idx3-ubyte.gz"
     whole = images.read_bytes()
@@ -111,7 +111,7 @@ def test_damaged_files_are_refused_and_leave_nothing_behind(
 
 @pytest.mark.parametrize(("size", "said"), [({"round1": 30}, "ask for less"), ({"round2": 0}, "1 or more")])
 def test_a_cut_that_does_not_fit_is_refused(
-    tmp_path: Path, source: Path, train: object, test_part: object, size: dict[str, int], said: str
+    tmp_path: Path, source: Path, train: object, asked: object, size: dict[str, int], said: str
 ) -> None:
     with pytest.raises(PipelineError, match=said):
         fashion_mnist.cut(tmp_path / "out", source, **(SIZES | size))

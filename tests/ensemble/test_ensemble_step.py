@@ -3,12 +3,11 @@
 import json
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from components import entry
-from components.artifacts import predictions, reference
-from components.ensemble import members, methods, settings, stages, step
+from components.artifacts import ensembles, predictions, reference
+from components.ensemble import members, methods, settings, step
 from components.errors import DataError
 from components.vision import bootstrap, fusion, metrics
 
@@ -21,8 +20,8 @@ def run(world, tmp_path):
         summary = step.run(settings.Settings(**{"resamples": 200, **knobs}), inputs, outputs)
         json.dumps(summary.metadata, allow_nan=False)
         made = summary.results["ensemble"]
-        frame = pq.read_table(reference.open_file(made, step.FILE)).to_pandas()
-        table = pq.read_table(reference.open_file(made, stages.FILE)).to_pandas()
+        frame = ensembles.read(made)
+        table = ensembles.read_stages(made)
         return reference.read_index(made, "ensembles"), frame, table
 
     return run
@@ -99,13 +98,19 @@ def test_students_that_lose_are_dropped(world, run):
     assert list(content["weights"]) == ["small round2"]
     by_stage = table.set_index("stage")
     assert by_stage.loc["students + views", "p_noise"] == "loss"
-    assert by_stage.loc["ensemble", "against"] == "round 2 + views"
+    assert by_stage.loc["ensemble", "against"] == "best single model"
 
 
-def test_students_that_do_not_lose_are_kept_beside_their_teachers(world, run):
-    content, _, _ = run([world.predict("small", seed=0)], [world.predict("small", "student", 2.1, seed=1)])
+def test_students_whose_difference_is_noise_are_dropped_unless_no_loss_is_enough(world, run):
+    pair = [world.predict("small", seed=0)], [world.predict("small", "student", 2.1, seed=1)]
+    strict, lenient = run(*pair)[0], run(*pair, student_gate="no_loss")[0]
+    assert (strict["generation"], list(strict["weights"])) == ("teachers", ["small round2"])
+    assert (lenient["generation"], set(lenient["weights"])) == ("both", {"small round2", "small student"})
+
+
+def test_students_that_gain_are_kept_beside_their_teachers(world, run):
+    content, _, _ = run([world.predict("small", seed=0)], [world.predict("small", "student", 2.8, seed=1)])
     assert content["generation"] == "both"
-    assert set(content["weights"]) == {"small round2", "small student"}
 
 
 def test_teachers_that_would_pull_the_students_down_are_dropped(world, run):
@@ -125,10 +130,10 @@ def test_the_gain_table_walks_from_round_1_to_the_ensemble_for_all_models_and_ea
     earlier = [world.checkpoint(f"m{i}", quality=0.5, seed=30 + i) for i in range(2)]
     _, _, table = run(teachers, students, earlier)
     whole = table[table["model"] == ""]
-    names = ["round 1", "round 2", "round 2 + views", "students", "students + views", "ensemble"]
-    assert list(whole["stage"]) == names
-    against = ["", "round 1", "round 2", "round 2", "round 2 + views", "students + views"]
-    assert list(whole["against"]) == against
+    names = ["round 1", "round 2", "round 2 + views", "students", "students + views"]
+    assert list(whole["stage"]) == [*names, "best single model", "ensemble"]
+    against = ["", "round 1", "round 2", "round 2", "round 2 + views"]
+    assert list(whole["against"]) == [*against, "", "best single model"]
     single = table[table["model"] == "m1"]
     assert list(single["stage"]) == [
         "m1: round 1",

@@ -1,5 +1,6 @@
 """A step is entered the same way by hand and from a pipeline, and reports what KFP reads back."""
 
+import errno
 import json
 from dataclasses import dataclass
 from types import ModuleType
@@ -98,6 +99,21 @@ def test_the_fingerprint_of_a_task_does_not_depend_on_where_the_data_lies():
     assert entry.fingerprint("fake", here, Settings(3)) != entry.fingerprint("fake", here, Settings())
 
 
+@dataclass(frozen=True)
+class Referring:
+    data_root: str
+    shards: str
+    teachers: list
+
+
+def test_references_below_the_data_root_do_not_say_where_it_lies_either():
+    def named(root: str, digest: str = "2") -> str:
+        inputs = Referring(root, f"{root}/shards/1", [f"{root}/predictions/{digest}", "elsewhere/3"])
+        return entry.fingerprint("fake", inputs, Settings())
+
+    assert named("/a") == named("gs://b/c") != named("/a", digest="4")
+
+
 @pytest.mark.parametrize(
     ("uri", "path"),
     [("gs://b/x", "/gcs/b/x"), ("minio://b/x", "/minio/b/x"), ("/tmp/x", "/tmp/x"), ("file:///x", "/x")],
@@ -111,3 +127,23 @@ def test_help_names_every_knob_and_input(settings, capsys):
         entry.main(settings, work, ["--help"])
     shown = capsys.readouterr().out
     assert all(flag in shown for flag in ("--data-root", "--attribute", "--epochs", "passes"))
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1(settings, tmp_path, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/x")
+
+    with pytest.raises(SystemExit) as ended:
+        entry.main(settings, full, ["--data-root", str(tmp_path), "--out", str(tmp_path)])
+    assert (ended.value.code, capsys.readouterr().err) == (
+        1,
+        "error: /data/x: No space left on device; make room and try again\n",
+    )
+
+
+def test_any_other_system_error_keeps_its_traceback(settings, tmp_path):
+    def broken(*_):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "/data/x")
+
+    with pytest.raises(FileNotFoundError):
+        entry.main(settings, broken, ["--data-root", str(tmp_path), "--out", str(tmp_path)])

@@ -47,11 +47,11 @@ def test_an_int_is_a_float_where_a_float_is_expected():
         ({"epochs": "3"}, "round2.epochs='3' is a str; expected int, for instance 3"),
         ({"epochs": 2.5}, "round2.epochs=2.5 is a float; expected int, for instance 3"),
         ({"epochs": True}, "round2.epochs=True is a bool; expected int, for instance 3"),
-        ({"is_frozen": 1}, "round2.is_frozen=1 is a int; expected bool, for instance true"),
-        ({"learning_rate": float("nan")}, "round2.learning_rate=nan is a float; expected float, for instance 0.5"),
+        ({"is_frozen": 1}, "round2.is_frozen=1 is an int; expected bool, for instance true"),
+        ({"learning_rate": float("nan")}, "round2.learning_rate=nan is not finite; expected float, for instance 0.5"),
         ({"policy": "hrad"}, "round2.policy='hrad' is not one of hard, y60m40; did you mean hard?"),
         ({"views": ["plain", "flop"]}, "round2.views='flop' is not one of plain, flip; did you mean flip?"),
-        ({"views": [1]}, "round2.views[0]=1 is a int; expected str, for instance text"),
+        ({"views": [1]}, "round2.views[0]=1 is an int; expected str, for instance text"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(values, message):
@@ -81,7 +81,7 @@ def test_command_line_text_becomes_the_type_of_its_knob(text, kind, value):
 
 
 def test_command_line_text_of_another_type_is_refused():
-    with pytest.raises(SettingsError, match="'many' is not a int"):
+    with pytest.raises(SettingsError, match="'many' is not an int"):
         knobs.parse("many", int)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from components.artifacts import reference, storage
 from components.errors import DataError
+from components.images import TAG
 
 
 def make(root, data=b"weights", content=None, made_by=None):
@@ -17,7 +18,7 @@ def make(root, data=b"weights", content=None, made_by=None):
 def test_equal_content_gets_an_equal_reference_whatever_made_it(tmp_path):
     first = make(tmp_path, made_by={"step": "train", "code": "1"})
     assert make(tmp_path, made_by={"step": "train", "code": "2"}) == first
-    assert reference.read_made_by(first) == {"step": "train", "code": "1"}
+    assert reference.read_made_by(first) == {"version": TAG, "step": "train", "code": "1"}
 
 
 def test_other_bytes_or_other_content_get_another_reference(tmp_path):

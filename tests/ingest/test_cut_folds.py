@@ -14,6 +14,7 @@ from components.ingest import folds, labels
 def table(attributes, positions, groups, rounds=None, num_classes=6, keep=True):
     return pd.DataFrame(
         {
+            "image_id": [f"{number:05}.jpg" for number in range(len(positions))],
             "attribute": attributes,
             "kind": "labelled",
             "group": groups,
@@ -70,6 +71,23 @@ def test_the_seed_decides_and_the_same_seed_decides_the_same():
     frame = table(["coat"] * 60, [i % 6 for i in range(60)], range(60))
     assert np.array_equal(folds.assign(frame, 5, 3), folds.assign(frame, 5, 3))
     assert not np.array_equal(folds.assign(frame, 5, 3), folds.assign(frame, 5, 4))
+
+
+@settings(max_examples=40, deadline=None)
+@given(ROWS, ROWS, st.integers(2, 6))
+def test_a_new_round_moves_no_older_picture_to_another_fold(older, newer, num_folds):
+    rows = [*older, *newer]
+    rounds = [1] * len(older) + [2] * len(newer)
+    frame = table(*zip(*rows, strict=True), rounds=rounds)
+    before = folds.assign(frame[: len(older)], num_folds, 0)
+    assert np.array_equal(folds.assign(frame, num_folds, 0)[: len(older)], before)
+
+
+def test_a_new_round_is_spread_evenly_by_itself():
+    rng = np.random.default_rng(2)
+    frame = table(["coat"] * 600, rng.integers(0, 6, 600), range(600), rounds=[1] * 400 + [2] * 200)
+    fold = folds.assign(frame, 5, 0)
+    assert spread(frame[400:], fold[400:]) <= 1
 
 
 def test_a_class_without_examples_and_an_attribute_of_one_picture_are_survived():

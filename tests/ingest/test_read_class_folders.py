@@ -42,6 +42,20 @@ def test_test_and_pool_folders_hold_questions_and_unlabelled_pictures(delivery):
     assert kinds == {"Pool/deep/c.png": ("pool", ""), "test/a.png": ("test", ""), "test/b.png": ("test", "")}
 
 
+def test_a_question_that_a_later_round_asks_under_the_same_name_is_refused_and_said(delivery, later):
+    put(delivery, "cat/1.png", "dog/2.png", "test/a.png")
+    put(later, "cat/1.png", "test/a.png", "test/b.png", "pool/a.png")
+    reading = read(delivery, later)
+    assert [(row.round, row.path) for row in reading.rows if row.kind == "test"] == [
+        (1, "test/a.png"),
+        (2, "test/b.png"),
+    ]
+    assert [(row.file, row.reason) for row in reading.rejected] == [
+        ("round2/test/a.png", "repeated question: the first one is answered")
+    ]
+    assert [row.round for row in reading.rows if row.path == "cat/1.png"] == [1, 2]
+
+
 def test_a_class_that_only_a_later_round_has_is_a_class_of_all(delivery, later):
     put(delivery, "cat/1.png", "dog/2.png")
     put(later, "ant/3.png", "cat/4.png")

@@ -20,6 +20,29 @@ def test_bytes_come_back_and_are_listed(bucket: str) -> None:
     assert storage.size(f"{bucket}/a/one.bin") == 20
 
 
+def test_without_credentials_the_way_to_them_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(storage, "_client", storage._client.__wrapped__)  # not the one that other tests keep
+    with pytest.raises(DataError, match="gcloud auth application-default login"):
+        list(storage.list_files("gs://bucket/folder"))
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket: str) -> None:
+    with pytest.raises(DataError, match="gs://nobody-has-this-one/x/ cannot be listed"):
+        list(storage.list_files("gs://nobody-has-this-one/x"))
+
+
+def test_a_folder_is_removed_with_everything_in_it_and_nothing_beside_it(bucket: str) -> None:
+    for name in ("unfinished/a/x", "unfinished/a/deep/y", "unfinished/ab/z"):
+        storage.write_bytes(f"{bucket}/{name}", b"1")
+    storage.remove_folder(f"{bucket}/unfinished/a")
+    storage.remove_folder(f"{bucket}/nowhere")
+    assert list(storage.list_files(f"{bucket}/unfinished")) == ["ab/z"]
+
+
 @pytest.mark.parametrize("ask", [storage.read_bytes, storage.size, lambda uri: storage.local_copy(uri, Path("x"))])
 def test_a_missing_object_is_named(bucket: str, ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

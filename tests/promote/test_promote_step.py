@@ -14,20 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import entry
-from components.artifacts import manifest, reference
+from components.artifacts import ensembles, manifest, reference
 from components.errors import DataError
 from components.promote import registry, settings, step
 
 NAME = "sleeve_length_labels"
-SCHEMA = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("split", pa.string()),
-        ("label", pa.string()),
-        ("group", pa.int64()),
-        ("probability", pa.list_(pa.float64())),
-    ]
-)
 
 
 @dataclass
@@ -61,7 +52,9 @@ class House:
             }
         )
         with reference.draft(self.data_root, "ensembles") as draft:
-            pq.write_table(pa.Table.from_pandas(frame, SCHEMA, preserve_index=False), draft.folder / "ensemble.parquet")
+            pq.write_table(
+                pa.Table.from_pandas(frame, ensembles.SCHEMA, preserve_index=False), draft.folder / ensembles.FILE
+            )
             return draft.commit({"attribute": attribute, "classes": list(classes)}, {})
 
     def report(self, *ensembles: str, number: int = 1) -> str:

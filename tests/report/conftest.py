@@ -12,21 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import checkpoint, manifest, predictions, reference
+from components.artifacts import checkpoint, ensembles, manifest, predictions, reference
 
 CLASSES = {
     "sleeve_length_labels": ["Invisible", "Sleeveless", "Short", "Long"],
     "collar_design_labels": ["Invisible", "Shirt Collar", "Peter Pan"],
 }
-ENSEMBLE = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("split", pa.string()),
-        ("label", pa.string()),
-        ("group", pa.int64()),
-        ("probability", pa.list_(pa.float64())),
-    ]
-)
 
 
 @dataclass
@@ -80,10 +71,10 @@ class World:
     def write_ensemble(self, frame: pd.DataFrame, content: dict[str, Any], stages: pd.DataFrame | None = None) -> str:
         with reference.draft(self.data_root, "ensembles") as draft:
             pq.write_table(
-                pa.Table.from_pandas(frame, ENSEMBLE, preserve_index=False), draft.folder / "ensemble.parquet"
+                pa.Table.from_pandas(frame, ensembles.SCHEMA, preserve_index=False), draft.folder / ensembles.FILE
             )
             table = _stages(content["attribute"]) if stages is None else stages
-            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), draft.folder / "stages.parquet")
+            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), draft.folder / ensembles.STAGES_FILE)
             return draft.commit(content, {})
 
     def checkpoint(self, name: str, model: str, phase: str, parent: str = "") -> str:

@@ -33,8 +33,12 @@ def test_a_single_epoch_is_a_dot() -> None:
 
 
 def test_a_chart_without_any_point_is_still_a_chart() -> None:
-    ElementTree.fromstring(charts.lines("x", [charts.Series("loss", [], [])], ("epoch", "loss")))
-    ElementTree.fromstring(charts.reliability("x", [], [], []))
+    for svg in (
+        charts.lines("x", [charts.Series("loss", [], [])], ("epoch", "loss")),
+        charts.reliability("x", [], [], []),
+    ):
+        chart = ElementTree.fromstring(svg)
+        assert chart.tag.endswith("svg") and chart.find("circle") is None
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))

@@ -48,6 +48,15 @@ def test_every_interval_holds_its_value() -> None:
     assert all(e.low <= e.value <= e.high for e in estimates)
 
 
+def test_the_interval_of_a_total_holds_its_value_where_the_attributes_differ_in_size_and_skill() -> None:
+    sure, unsure = [[0.9, 0.1]] * 60, [[0.6, 0.4]] * 6
+    large = attribute("large", sure, ["yn"] * 57 + ["ny"] * 3)
+    small = attribute("small", unsure, ["yn"] * 2 + ["ny"] * 4)
+    found = scores.score([large, small], SETTINGS, 0).total
+    assert found["accuracy"].value == pytest.approx((57 / 60 + 2 / 6) / 2)
+    assert all(e.low <= e.value <= e.high for e in found.values())
+
+
 def test_the_same_seed_gives_the_same_intervals() -> None:
     first, second, other = (scores.score([E1, E3], SETTINGS, seed).total["map"] for seed in (0, 0, 5))
     assert first == second

@@ -11,7 +11,7 @@ import pytest
 import simplejpeg
 from keras import layers
 
-from components.artifacts import reference, shards
+from components.artifacts import pseudo, reference, shards
 from components.entry import Outputs, fingerprint
 from components.train import settings as train_settings
 from components.train import step
@@ -174,7 +174,7 @@ def write_pseudo(root: Path, rows: list[tuple[str, str, list[float], float]], **
     )
     table = pa.table({name: pa.array(columns[name], kind) for name, kind in PSEUDO.items()})
     with reference.draft(str(root / "data"), "pseudo") as draft:
-        pq.write_table(table, draft.folder / "pseudo.parquet")
+        pq.write_table(table, draft.folder / pseudo.FILE)
         return draft.commit(
             {"attribute": "colour_labels", "classes": CLASSES, "teachers": {}, "rows": len(rows)} | index, {}
         )

@@ -1,14 +1,17 @@
 """The step as a whole, on pictures whose class is their colour."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from components.artifacts import checkpoint, predictions
+from components.artifacts import checkpoint, predictions, shards
 from components.errors import DataError, SettingsError, StepError
-from components.vision import inference
+from components.train import rows, step
+from components.train.settings import Settings
+from components.vision import batches, inference, view_index
 
 SURE = [0.0, 0.0, 1.0]
 
@@ -32,14 +35,12 @@ def test_it_learns_colours_and_says_so_everywhere(make_shards, train, capsys):
     assert all(expected <= set(point) for point in points)
 
 
-def test_the_loaded_checkpoint_repeats_the_validation_predictions_exactly(make_shards, train):
+def test_the_loaded_checkpoint_repeats_the_validation_predictions(make_shards, train):
     found = train(make_shards(), ema=0.9)
     loaded = inference.load(found.reference)
     assert (loaded.classes, loaded.size_px) == (["red", "green", "blue"], 16)
     assert loaded.about["settings"]["ema"] == 0.9 and loaded.about["attribute"] == "colour_labels"
     frame = predictions.read_file(Path(found.reference) / checkpoint.VALIDATION)
-    from components.vision import batches, view_index
-
     source = view_index.find(
         str(Path(found.reference).parents[1] / "shards" / found.index["shards"]), ["labelled-f0-r2"], ["plain"]
     )
@@ -151,6 +152,30 @@ def test_a_start_with_other_classes_is_refused(make_shards, train):
         train(make_shards(classes=["red", "blue", "green"]), phase="round2", start=first.reference)
 
 
+def test_a_start_that_learnt_from_pictures_that_would_judge_it_is_refused(make_shards, train, capsys):
+    first = train(make_shards(), epochs=1)
+    # Cut into two folds, the same pictures stand in other folds than before.
+    recut = make_shards(folds=2, per_fold=18)
+    for knobs in ({"start": first.reference}, {"weights": first.reference}):
+        with pytest.raises(DataError, match="may have learnt from 18 of the 18 pictures that would judge it"):
+            train(recut, phase="round2", fold=1, **knobs)
+    assert train(recut, phase="round2", fold=1, start=first.reference, restart=True, epochs=1).index["parent"] == ""
+
+
+def test_a_start_of_older_data_is_fine_where_only_new_pictures_judge(make_shards, train):
+    first = train(make_shards(rounds=1), epochs=1)
+    grown = make_shards(rounds=2)
+    assert train(grown, phase="round2", start=first.reference, epochs=1).index["parent"] == Path(first.reference).name
+
+
+def test_a_start_whose_shards_are_gone_is_taken_and_that_is_said(make_shards, train, capsys):
+    gone = make_shards(rounds=1)
+    first = train(gone, epochs=1)
+    shutil.rmtree(gone)
+    train(make_shards(rounds=2), phase="round2", start=first.reference, epochs=1)
+    assert "nobody can tell whether it knows pictures that judge here" in capsys.readouterr().out
+
+
 def test_a_student_starts_from_its_own_teacher_and_learns_pseudo_rows(make_shards, train, make_pseudo, capsys):
     uri = make_shards()
     teacher = train(uri, epochs=1)
@@ -228,6 +253,15 @@ def test_more_frozen_epochs_than_epochs_are_refused(make_shards, train):
     first = train(uri, epochs=1)
     with pytest.raises(SettingsError, match="frozen_epochs=3 exceeds epochs=2"):
         train(uri, phase="round2", start=first.reference, frozen_epochs=3)
+
+
+def test_batches_that_leave_a_gpu_without_a_row_are_refused(make_shards):
+    uri = make_shards()
+    groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "round1")
+    training = rows.training_set(uri, groups, Settings(views=["plain"]), "")
+    step.refuse_small_batches(training, batches.Order(0, batch_size=4), replicas=4)
+    with pytest.raises(SettingsError, match=r"batch_size=3 gives batches of 3 rows to 4 GPUs; raise it to 4 or more"):
+        step.refuse_small_batches(training, batches.Order(0, batch_size=3), replicas=4)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
