@@ -5,17 +5,14 @@ Heavy modules are imported inside the commands that need them: `seamline runs` m
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from components.errors import StepError
+from pipeline.command_errors import OneLineErrors
 from pipeline.errors import PipelineError, RecipeError
-
-SECONDS_BETWEEN_LOG_LOOKS = 0.5
 
 state_option = click.option(
     "--state",
@@ -30,20 +27,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable."
 )
-
-
-class OneLineErrors(click.Group):
-    """Ends with one line instead of a traceback for everything that the user can mend."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (PipelineError, StepError) as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(getattr(error, "exit_code", 2))
-        except BrokenPipeError:
-            sys.stderr.close()  # the reader of a pipe, for instance `head`, has seen enough
-            ctx.exit(0)
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,11 +54,14 @@ def run(
     from pipeline import recipe as recipes
 
     read = recipes.load(recipe, overrides)
-    with running.terminal().status("Preparing the data"):
-        given, answers = local.prepare(read, data, state_dir)
     with running.terminal().status("Compiling the pipeline"):
         text = compiling.compile_recipe(read)
     engine = local.open_engine(state_dir)
+    engine.refuse_if_busy()  # before the data: a folder that cannot be used is said at once
+    with running.terminal().status("Preparing the data"):
+        given, answers = local.prepare(read, data, state_dir)
+    if absent := local.left_out(read, given):
+        click.echo(f"not in the data, left out: {', '.join(absent)}", err=True)
     labels = {"recipe": recipe, "overrides": list(overrides), "answers": answers}
     run_id = engine.create_run(text, given, name=read.head.name, labels=labels, cache=not no_cache)
     running.execute(engine, state_dir, run_id, as_json)
@@ -100,7 +86,9 @@ def compile_command(recipe: str, output: Path, overrides: tuple[str, ...]) -> No
 
 @main.command("runs")
 @state_option
-@click.option("--limit", default=20, show_default=True, help="How many, newest first; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many, newest first; 0 for all."
+)
 @json_option
 def runs_command(state_dir: Path, limit: int, as_json: bool) -> None:
     """List runs, newest first."""
@@ -122,7 +110,7 @@ def runs_command(state_dir: Path, limit: int, as_json: bool) -> None:
 @json_option
 def show_command(run_id: str, state_dir: Path, as_json: bool) -> None:
     """Show a run (its id, the beginning of it, or `latest`): tasks, states, and why each ran or did not."""
-    from pipeline import running, show, words
+    from pipeline import running, show
     from pipeline.engine.store import Store
 
     reader = Store.open(state_dir, read_only=True)
@@ -132,7 +120,7 @@ def show_command(run_id: str, state_dir: Path, as_json: bool) -> None:
         _print_json(show.run_as_json(found, members))
         return
     console = _stdout()
-    console.print(f"run {found.run_id}  {found.name}  {words.run_word(found)}  {found.reason}", highlight=False)
+    console.print(f"run {found.run_id}  {found.name}  {show.run_state(found).plain}  {found.reason}", highlight=False)
     console.print(show.tasks(members))
     click.echo(running.outcome(reader, found).text())
 
@@ -141,35 +129,38 @@ def show_command(run_id: str, state_dir: Path, as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.argument("task")
 @click.option("-f", "--follow", is_flag=True, help="Go on as the task writes.")
-@click.option("--attempt", default=0, help="Which attempt; by default the last.")
+@click.option("--attempt", type=click.IntRange(min=0), default=0, help="Which attempt; by default the last.")
 @state_option
 def logs(run_id: str, task: str, follow: bool, attempt: int, state_dir: Path) -> None:
     """Print the log of TASK of RUN."""
-    from pipeline.engine.states import TASK_ENDED
+    from pipeline import task_log
     from pipeline.engine.store import Store
 
     reader = Store.open(state_dir, read_only=True)
     found = reader.run(run_id)
     one = reader.task(found.run_id, task)
-    with open(reader.log_path(found.run_id, one.key, attempt), encoding="utf-8", errors="replace") as log:
-        while True:
-            ended = reader.task(found.run_id, one.key).state in TASK_ENDED
-            for text in iter(lambda: log.read(1 << 16), ""):
-                click.echo(text, nl=False)
-            if ended or not follow:
-                return
-            time.sleep(SECONDS_BETWEEN_LOG_LOOKS)
+    if follow and not attempt:
+        for text in task_log.follow(reader, found.run_id, one.key):
+            click.echo(text, nl=False)
+    else:
+        click.echo(reader.log_path(found.run_id, one.key, attempt).read_bytes(), nl=False)
 
 
 @main.command()
 @click.argument("run_id", metavar="RUN")
 @state_option
-def terminate(run_id: str, state_dir: Path) -> None:
+@json_option
+def terminate(run_id: str, state_dir: Path, as_json: bool) -> None:
     """Stop RUN, also when another process executes it; `seamline retry` goes on where it stopped."""
-    from pipeline import local
+    from pipeline import local, words
+    from pipeline.engine.store import Store
 
-    state = local.open_engine(state_dir).terminate(run_id)
-    click.echo(f"run {run_id}: stop requested, now {state}")
+    found = Store.open(state_dir, read_only=True).run(run_id)
+    state = local.open_engine(state_dir).terminate(found.run_id)
+    if as_json:
+        _print_json({"run_id": found.run_id, "state": str(state)})
+    else:
+        click.echo(f"run {found.run_id[:8]}: asked to stop, now {words.RUN_WORDS[state]}")
 
 
 @main.command()
@@ -179,11 +170,11 @@ def terminate(run_id: str, state_dir: Path) -> None:
 @json_option
 def retry(run_id: str, plan_only: bool, state_dir: Path, as_json: bool) -> None:
     """Go on with a failed, stopped or interrupted RUN; what succeeded is kept."""
-    from pipeline import local, running, show
+    from pipeline import local, running
 
-    engine = local.open_engine(state_dir)
+    engine = local.open_engine(state_dir, must_exist=True)
     plan = engine.plan_retry(run_id)
-    (_stdout() if plan_only else running.terminal()).print(show.plan(plan))
+    _print_plan(plan, plan_only, as_json)
     if not plan_only:
         engine.retry(plan.run_id)
         running.execute(engine, state_dir, plan.run_id, as_json)
@@ -198,15 +189,17 @@ def retry(run_id: str, plan_only: bool, state_dir: Path, as_json: bool) -> None:
 @json_option
 def rerun(run_id: str, task: str, overrides: tuple[str, ...], plan_only: bool, state_dir: Path, as_json: bool) -> None:
     """Repeat one TASK of any RUN in a new run, with changed settings if wished."""
-    from pipeline import local, running, show
+    from pipeline import changes as checking
+    from pipeline import local, running
     from pipeline.engine.store import Store
 
+    reader = Store.open(state_dir, read_only=True)
     engine = local.open_engine(state_dir)
     changes = dict(_split(text) for text in overrides)
-    reader = Store.open(state_dir, read_only=True)
-    local.refuse_overruled(reader.task(reader.run(run_id).run_id, task), changes)
-    (_stdout() if plan_only else running.terminal()).print(show.plan(engine.plan_rerun(run_id, task, changes)))
+    checking.check(reader.task(reader.run(run_id).run_id, task), changes)
+    _print_plan(engine.plan_rerun(run_id, task, changes), plan_only, as_json)
     if not plan_only:
+        engine.refuse_if_busy()
         running.execute(engine, state_dir, engine.rerun(run_id, task, changes), as_json)
 
 
@@ -264,6 +257,16 @@ def _split(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise RecipeError(f"--set {text!r} has no value; expected name=value, for instance epochs=3")
     return name.strip(), value.strip()
+
+
+def _print_plan(plan: Any, as_result: bool, as_json: bool) -> None:
+    """A plan is the result of `--plan`; before a run it is only progress."""
+    from pipeline import running, show
+
+    if as_result and as_json:
+        _print_json(show.plan_as_json(plan))
+    else:
+        (_stdout() if as_result else running.terminal()).print(show.plan(plan))
 
 
 def _stdout() -> Console:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from pipeline.engine.store import FILE, Store
+from pipeline.errors import StateError
+
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 FREE_BYTES_WANTED = 5 * 1024**3
 DISTRIBUTIONS = ("tensorflow", "kfp", "opencv-python-headless", "pyarrow", "pandas", "google-cloud-storage")
@@ -86,7 +89,12 @@ def gpu() -> Finding:
 
 
 def disk(state_dir: Path) -> Finding:
-    """Room and permission to write where runs are kept."""
+    """Room and permission to write where runs are kept, and a state that this version reads."""
+    try:
+        if (state_dir / FILE).exists():
+            Store.open(state_dir, read_only=True).close()
+    except StateError as error:
+        return Finding("state folder", "missing", str(error), "seamline ... --state DIR")
     place = next(p for p in [state_dir, *state_dir.resolve().parents] if p.exists())
     try:
         with tempfile.TemporaryFile(dir=place):

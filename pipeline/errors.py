@@ -21,9 +21,3 @@ class Conflict(PipelineError):
 
 class StateError(PipelineError):
     """A state folder that cannot be used: made by a newer version, read-only, or served by another process."""
-
-
-class RunFailed(PipelineError):
-    """A run that ended in failure."""
-
-    exit_code = 1

@@ -17,11 +17,12 @@ from rich.text import Text
 from pipeline import words
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Task
-from pipeline.engine.states import TASK_ENDED, TaskState
+from pipeline.engine.states import TASK_ENDED, RunState, TaskState
 from pipeline.engine.store import Store
 
 SECONDS_BETWEEN = 0.4
 BAR_WIDTH = 24
+STOPPING = "stopping: running tasks get a few seconds to end; Ctrl-C again ends them at once"
 
 
 class LiveProgress:
@@ -56,15 +57,23 @@ class LiveProgress:
             while True:
                 ended = self._ended.wait(SECONDS_BETWEEN)
                 tasks = [t for t in reader.tasks(self._run_id) if t.is_leaf]
-                live.update(board(tasks, typical, started, time.time(), self._console.height))
+                picture = board(tasks, typical, started, time.time(), self._console.height)
+                live.update(Group(picture, STOPPING) if self._stopping(reader) else picture)
                 if ended:
                     return
+
+    def _stopping(self, reader: Reader) -> bool:
+        return reader.run(self._run_id).state is RunState.CANCELING
 
     def _watch_by_line(self, reader: Reader) -> None:
         told: dict[str, str] = {}
         started = time.time()
+        stopping = False
         while True:
             ended = self._ended.wait(SECONDS_BETWEEN)
+            if not stopping and self._stopping(reader):
+                stopping = True
+                self._console.print(STOPPING, highlight=False, soft_wrap=True)
             for task in reader.tasks(self._run_id):
                 word = words.task_word(task)
                 if task.is_leaf and told.get(task.key) != word and _is_news(task, word):

@@ -11,31 +11,43 @@ from typing import Any
 from components.artifacts import reference, storage
 from pipeline import code_identity, rounds
 from pipeline.datasets import registry
+from pipeline.engine import process
 from pipeline.engine.budget import Demand
 from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.reader import Reader
-from pipeline.engine.records import Task
+from pipeline.engine.records import Run
 from pipeline.engine.runner import Engine
+from pipeline.engine.states import RunState
 from pipeline.engine.store import Store
 from pipeline.engine.tools import Hooks
 from pipeline.errors import RecipeError
 from pipeline.recipe import Recipe, dataset_arguments
 
 REFERENCE = re.compile(rf"^.+/({'|'.join(reference.KINDS)})/[0-9a-f]{{32}}$")
+MOST_THREADS = 64  # a step given thousands does nothing but switch between them
 REPORT_RESULT = ("report", "report")  # task name, output parameter
 
 
 @dataclass(frozen=True)
 class Results:
-    """Where the results of a finished run of our pipeline lie, as local paths or gs:// addresses."""
+    """Where the results of a finished run of our pipeline lie, as local paths or gs:// addresses.
+
+    `submission` is empty where the data asks no questions.
+    """
 
     submission: str
     report: str
     scores: dict[str, Any]
 
 
-def open_engine(state_dir: Path) -> Engine:
-    """The engine over a state folder with our notions of code identity and of references that still exist."""
+def open_engine(state_dir: Path, must_exist: bool = False) -> Engine:
+    """The engine over a state folder with our notions of code identity and of references that still exist.
+
+    Raises:
+        StateError: the folder cannot be used, or `must_exist` and no run was ever made there.
+    """
+    if must_exist:
+        Store.open(state_dir, read_only=True).close()
     hooks = Hooks(code_identity=code_identity.identity, still_valid=references_exist, environment=environment)
     return Engine(Store.open(state_dir), ProcessLauncher(), hooks=hooks)
 
@@ -50,15 +62,26 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
     if data:
         found = rounds.discover(data)
     elif recipe.data.dataset:
-        made = registry.build(recipe.data.dataset, state_dir / "datasets", dataset_arguments(recipe))
+        made = registry.build(recipe.data.dataset, state_dir.resolve() / "datasets", dataset_arguments(recipe))
         found = [rounds.describe(r["name"], r["uri"]) for r in made.rounds]
         answers = str(made.answers)
     elif recipe.data.rounds:
-        found = [rounds.describe(f"round{i}", uri) for i, uri in enumerate(recipe.data.rounds, start=1)]
+        found = [rounds.describe(f"round{i}", _absolute(uri)) for i, uri in enumerate(recipe.data.rounds, start=1)]
     else:
         raise RecipeError("no data: give --data DIR, or [data] rounds or dataset in the recipe")
-    data_root = recipe.head.data_root or str(state_dir.resolve() / "data")
+    data_root = _absolute(recipe.head.data_root or str(state_dir / "data"))
     return {"rounds": found, "data_root": data_root, "attributes": _present(recipe, found)}, answers
+
+
+def left_out(recipe: Recipe, given: Mapping[str, Any]) -> list[str]:
+    """The recipe's attributes that `prepare` found no trace of in the data."""
+    present = {item["name"] for item in given["attributes"]}
+    return [item["name"] for item in recipe.attributes if item["name"] not in present]
+
+
+def _absolute(address: str) -> str:
+    """A local path seen from the root: steps run in folders of their own."""
+    return address if storage.is_remote(address) else str(Path(address).resolve())
 
 
 def _present(recipe: Recipe, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,6 +94,11 @@ def _present(recipe: Recipe, found: list[dict[str, Any]]) -> list[dict[str, Any]
     return wanted
 
 
+def interrupted(run: Run) -> bool:
+    """Whether the process that executed the run is gone although the run has not ended; `retry` goes on with it."""
+    return run.state in (RunState.RUNNING, RunState.CANCELING) and not process.is_alive(run.executor)
+
+
 def results(reader: Reader, run_id: str) -> Results | None:
     """The results of a run, or None for a pipeline that has no report of ours or has not come so far."""
     task_name, parameter = REPORT_RESULT
@@ -78,26 +106,12 @@ def results(reader: Reader, run_id: str) -> Results | None:
     where = next((str(value) for value in made if value), "")
     if not where or not references_exist({parameter: where}):
         return None
+    submission = storage.join(where, "submission.csv")
     return Results(
-        submission=storage.join(where, "submission.csv"),
+        submission=submission if storage.size(submission) else "",
         report=storage.join(where, "report.html"),
         scores=json.loads(storage.read_bytes(storage.join(where, "scores.json"))),
     )
-
-
-def refuse_overruled(task: Task, changes: Mapping[str, Any]) -> None:
-    """Refuses to change a knob that the task's attribute or model sets for itself: the change would do nothing.
-
-    Raises:
-        RecipeError: names the entry that does have an effect.
-    """
-    for loop in ("attribute", "model"):
-        for table, own in (task.inputs.parameters.get(loop) or {}).items():
-            for name in changes.keys() & (own if isinstance(own, dict) else {}).keys():
-                raise RecipeError(
-                    f"{name} is set to {own[name]!r} for this {loop}, which counts before {name}={changes[name]}; "
-                    f"give --set {loop}.{table}.{name}={changes[name]}"
-                )
 
 
 def references_exist(outputs: Mapping[str, Any]) -> bool:
@@ -107,8 +121,12 @@ def references_exist(outputs: Mapping[str, Any]) -> bool:
 
 
 def environment(demand: Demand) -> dict[str, str]:
-    """As many threads as the task has CPU slots: more would crowd its neighbours, and sums would depend on luck."""
-    threads = str(max(1, int(demand.cpu_slots)))
+    """As many threads as the task has CPU slots: more would crowd its neighbours, and sums would depend on luck.
+
+    A task that asks for no GPU sees none: it must not take one from a task that does.
+    """
+    threads = str(max(1, min(int(demand.cpu_slots), MOST_THREADS)))
     limits = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NUMBA_NUM_THREADS")
     quiet = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"), "PYTHONUNBUFFERED": "1"}
-    return dict.fromkeys(limits, threads) | quiet
+    hidden = {} if demand.gpus else {"CUDA_VISIBLE_DEVICES": "-1"}
+    return dict.fromkeys(limits, threads) | quiet | hidden

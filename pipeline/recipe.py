@@ -52,7 +52,9 @@ GROUPS = {
     "promote": "promote",
 }
 PHASES = tuple(group for group, step in GROUPS.items() if step == "train")
+MOST_CORES_OR_GIB = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")  # KFP takes no more
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,11 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     packaged = RECIPES / f"{path}.toml"
     file = packaged if packaged.is_file() and not Path(path).is_file() else Path(path)
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows begin files with a BOM
     except OSError as error:
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         raise RecipeError(f"{path} cannot be read ({error.strerror}); give a recipe file or one of: {known}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
     return parse(document, overrides)
 
@@ -177,6 +179,8 @@ def _items(loop: str, tables: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         allowed = tables_of(loop)
         plain = {key: value for key, value in body.items() if not (isinstance(value, dict) and key in allowed)}
         for key in plain:
+            if key in allowed:
+                raise SettingsError(f"{where}.{key}={plain[key]!r} is no table; expected [{where}.{key}]")
             if key not in {f.name for f in fields(LOOPS[loop])}:
                 choices = [*allowed, *(f.name for f in fields(LOOPS[loop]))]
                 raise SettingsError(f"{where}.{key} is not a setting or table{knobs.nearest(key, choices)}")
@@ -197,14 +201,21 @@ def _step_of(table: str) -> ModuleType:
 
 
 def _coherent(recipe: Recipe) -> Recipe:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", recipe.head.name):
-        raise SettingsError(f"name={recipe.head.name!r} is no pipeline name; give small letters, digits, - or _")
+    if not _PIPELINE_NAME.fullmatch(recipe.head.name):
+        raise SettingsError(
+            f"name={recipe.head.name!r} is no pipeline name; give at most 128 small letters, digits, - or _"
+        )
+    if not recipe.head.description.isprintable():
+        raise SettingsError(f"description={recipe.head.description!r} has line breaks or the like; give one plain line")
     for table in ("cpu", "memory_gb"):
         for step, amount in getattr(recipe.placement, table).items():
             if step not in STEPS:
                 raise SettingsError(f"placement.{table}.{step} is not a step{knobs.nearest(step, STEPS)}")
-            if type(amount) not in (int, float) or not amount > 0:
-                raise SettingsError(f"placement.{table}.{step}={amount!r} is not an amount; give a number above 0")
+            if type(amount) not in (int, float) or not 0.01 <= amount <= MOST_CORES_OR_GIB:
+                raise SettingsError(
+                    f"placement.{table}.{step}={amount!r} is not an amount; give a number from 0.01 to "
+                    f"{MOST_CORES_OR_GIB:,}"
+                )
     if recipe.data.dataset and recipe.data.rounds:
         raise SettingsError("data.dataset and data.rounds are both given; keep one of them")
     return recipe
@@ -222,21 +233,28 @@ def _override(values: dict[str, Any], text: str) -> None:
                 f"{path} names no {where[0].removesuffix('s')} of the recipe{knobs.nearest(part, table)}"
             )
         table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"--set {text!r} does not fit: {'.'.join(where[: depth + 1])} is no table")
     table[key] = _parsed(path, tuple(where), key, raw.strip())
 
 
 def _parsed(path: str, where: tuple[str, ...], key: str, raw: str) -> Any:
     if len(where) == 2 and where[0] == "placement":
-        return knobs.parse(raw, float)
+        return _read(path, raw, float)
     cls = _table(where)
     if cls is None:
         known = tables_of(where[0]) if where[0] in LOOPS else _TOP_TABLES
         raise SettingsError(f"{'.'.join(where)} is not a table of a recipe{knobs.nearest(where[-1], known)}")
     types = knobs.types_of(cls)
     if key not in types:
-        raise SettingsError(f"{path} is not a setting{knobs.nearest(key, types)}")
+        inner = _table((*where, key)) and f"a table; give {path}.KEY=value"
+        raise SettingsError(f"{path} is {inner or f'not a setting{knobs.nearest(key, types)}'}")
+    return _read(path, raw, types[key])
+
+
+def _read(path: str, raw: str, kind: type) -> Any:
     try:
-        return knobs.parse(raw, types[key])
+        return knobs.parse(raw, kind)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
 

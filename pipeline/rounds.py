@@ -85,7 +85,9 @@ def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
         files = [storage.join(root, name) for root in roots for name in storage.list_files(root) if _TABLE.search(name)]
         for file in files:
             # Attribute names are ASCII, so any encoding of the rest will do here; ingest reads the files for real.
-            rows = csv.reader(storage.read_bytes(file).decode("latin-1").splitlines())
+            content = storage.read_bytes(file)
+            encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+            rows = csv.reader(content.decode(encoding, errors="replace").splitlines())
             found |= {row[1].strip() for row in rows if len(row) > 1}
     return found
 

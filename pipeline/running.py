@@ -1,6 +1,7 @@
 """Executing a run in the foreground: live progress, Ctrl-C, and what is said when it has ended."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ from pipeline.errors import NotFound
 from pipeline.live import LiveProgress
 
 LOG_LINES_SHOWN = 15
+# Lines of a log that explain no failure: progress for machines, and what TensorFlow says about a machine without GPU.
+MACHINE_LINE = re.compile(r"::|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] |WARNING: All log messages before absl::InitializeLog")
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,13 @@ class Outcome:
             lines += [
                 "",
                 f"validation   {own}",
-                f"submission   {_from_here(self.results.submission)}",
+                f"submission   {_from_here(self.results.submission) or 'none: the data asks no questions'}",
                 f"report       {_from_here(self.results.report)}",
             ]
-        if self.run.state in (RunState.FAILED, RunState.CANCELED):
-            lines += ["", f"seamline retry {self.run.run_id[:8]} goes on where it stopped"]
+        if run.state in (RunState.FAILED, RunState.CANCELED) or local.interrupted(run):
+            lines += ["", f"seamline retry {run.run_id[:8]} goes on where it stopped"]
+        if run.state is RunState.PENDING:
+            lines += ["", f"seamline retry {run.run_id[:8]} starts it"]
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +79,7 @@ class Outcome:
             "executed": self.executed,
             "reused": self.reused,
             "failed": [{"task": task.label, "reason": task.reason} for task, _ in self.failed],
-            "submission": self.results.submission if self.results else None,
+            "submission": (self.results.submission or None) if self.results else None,
             "report": self.results.report if self.results else None,
             "scores": self.results.scores if self.results else None,
             "hidden_answers": score.as_json(self.judged) if self.judged else None,
@@ -95,15 +101,22 @@ def outcome(reader: Reader, run: Run) -> Outcome:
     """Collects what there is to say about a run."""
     tasks = [task for task in reader.tasks(run.run_id) if task.is_leaf]
     found = local.results(reader, run.run_id)
-    answers = Path(str(run.labels.get("answers") or ""))
     return Outcome(
         run=run,
         failed=tuple((t, _log_tail(reader, t)) for t in tasks if t.state is TaskState.FAILED),
         results=found,
-        judged=score.score(answers, Path(found.submission), partial=True) if found and answers.is_file() else None,
+        judged=_judged(found, Path(str(run.labels.get("answers") or ""))),
         executed=sum(t.state is TaskState.SUCCEEDED and not t.cached for t in tasks),
         reused=sum(t.cached for t in tasks),
     )
+
+
+def _judged(found: local.Results | None, answers: Path) -> score.Result | None:
+    """The submission against hidden answers, where both are on this machine."""
+    submission = Path(found.submission) if found and found.submission else None
+    if not submission or not submission.is_file() or not answers.is_file():
+        return None
+    return score.score(answers, submission, partial=True)
 
 
 def _from_here(address: str) -> str:
@@ -119,12 +132,16 @@ def terminal() -> Console:
 
 @contextmanager
 def _signals(engine: Engine) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the tasks and leave a run that `seamline retry` goes on with; twice ends them at once."""
+    """Ctrl-C, SIGTERM and a closed terminal end the tasks and leave a run that `seamline retry` goes on with.
+
+    Twice ends the tasks at once. What is ignored, as SIGHUP is under nohup, stays ignored.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         engine.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:
@@ -137,5 +154,5 @@ def _log_tail(reader: Reader, task: Task) -> str:
         path = reader.log_path(task.run_id, task.key)
     except NotFound:
         return ""
-    lines = [line for line in path.read_text(errors="replace").splitlines() if not line.startswith("::")]
+    lines = [line for line in path.read_text(errors="replace").splitlines() if not MACHINE_LINE.match(line)]
     return "\n".join(f"  | {line}" for line in lines[-LOG_LINES_SHOWN:])

@@ -61,17 +61,18 @@ def score(answers: Path, submission: Path, reading: str = "per_item", *, partial
     Args:
         answers: `name,attribute,label` rows, a fourth column is ignored; .csv or .csv.gz.
         submission: `name,attribute,p0;...;pK-1` rows; .csv or .csv.gz.
-        reading: one of READINGS.
+        reading: one of READINGS, or its letter A to D.
         partial: score what both files have and note the rest.
 
     Raises:
         PipelineError: a file that cannot be scored; names the row.
     """
+    reading = dict(zip("ABCD", READINGS, strict=True)).get(reading.upper(), reading)
     if reading not in READINGS:
         raise PipelineError(f"reading={reading!r} is not known; expected one of {', '.join(READINGS)}")
     try:
         truth = _unique(answers)
-        submitted = _unique(submission)
+        submitted = _unique(submission, columns=(3,))  # a fourth one may be the rest of a decimal comma
         classes = _classes(truth, answers.name)
         rows = _numbers(submitted, classes, submission.name)
         common, notes = _joined(truth, submitted, answers.name, submission.name, partial)
@@ -111,8 +112,8 @@ def as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _unique(path: Path) -> dict[Key, Row]:
-    rows = files.read_rows(path)
+def _unique(path: Path, columns: Sequence[int] = (3, 4)) -> dict[Key, Row]:
+    rows = files.read_rows(path, columns=columns)
     if not rows:
         raise DataError(f"{path.name} is empty; expected rows `name,attribute,value`")
     files.refuse_repeats(rows, path.name)
@@ -124,7 +125,9 @@ def _classes(truth: dict[Key, Row], name: str) -> dict[str, int]:
     classes: dict[str, int] = {}
     for row in truth.values():
         expected = classes.setdefault(row.attribute, len(row.value))
-        if set(row.value) - set("ymn") or row.value.count("y") != 1 or len(row.value) != expected:
+        if set(row.value) - set("ymn"):
+            raise DataError(f"{name} row {row.number}: label {row.value[:40]!r}; expected y, m, n and no header line")
+        if row.value.count("y") != 1 or len(row.value) != expected:
             raise DataError(
                 f"{name} row {row.number}: label {row.value!r}; expected {expected} of y, m, n with exactly one y"
             )

@@ -11,7 +11,7 @@ from pipeline import words
 from pipeline.doctor import Finding
 from pipeline.engine.records import Run, Task
 from pipeline.engine.rerun import Plan
-from pipeline.local import Results
+from pipeline.local import Results, interrupted
 
 DOCTOR_STYLES = {"ok": "green", "missing": "bold red", "optional": "yellow"}
 
@@ -21,8 +21,13 @@ def runs(rows: Iterable[tuple[Run, str]]) -> Table:
     table = _table("run", "state", "pipeline", "started", ">took", "score")
     for run, score in rows:
         took = words.duration(run.ended - run.started) if run.ended and run.started else ""
-        table.add_row(run.run_id[:8], _state(words.run_word(run)), run.name, _moment(run.created), took, score)
+        table.add_row(run.run_id[:8], run_state(run), run.name, _moment(run.created), took, score)
     return table
+
+
+def run_state(run: Run) -> Text:
+    """Shape and word of a run's state, and whether nobody executes it any more."""
+    return _state(words.run_word(run)).append(", interrupted" if interrupted(run) else "")
 
 
 def score_in_words(found: Results | None) -> str:
@@ -43,8 +48,10 @@ def tasks(rows: Iterable[Task]) -> Table:
     return table
 
 
-def plan(what: Plan) -> Table:
+def plan(what: Plan) -> Table | Text:
     """What a retry or rerun will do, before it does it."""
+    if not what.rows:
+        return Text("the run has not been started yet: all its tasks will run")
     table = _table("task", "action", ">usually takes", "because")
     for row in what.rows:
         style = {"run": "cyan", "reuse": "dim"}.get(row.action, "")
@@ -67,6 +74,7 @@ def run_as_json(run: Run, members: Iterable[Task]) -> dict[str, Any]:
         "run_id": run.run_id,
         "name": run.name,
         "state": str(run.state),
+        "interrupted": interrupted(run),
         "reason": run.reason,
         "created": run.created,
         "started": run.started,
@@ -90,6 +98,15 @@ def task_as_json(task: Task) -> dict[str, Any]:
         "seconds": task.seconds,
         "outputs": dict(task.outputs.parameters),
     }
+
+
+def plan_as_json(what: Plan) -> dict[str, Any]:
+    """A plan for machines; `seconds` is how long a task usually takes, null when it never ran."""
+    rows = [
+        {"key": row.key, "label": row.label, "action": row.action, "reason": row.reason, "seconds": row.seconds}
+        for row in what.rows
+    ]
+    return {"run_id": what.run_id, "tasks": rows, "seconds": what.seconds}
 
 
 def _table(*columns: str) -> Table:

@@ -32,7 +32,7 @@ _TASK_WORDS = {
     TaskState.FAILED: "failed",
     TaskState.CANCELED: "stopped",
 }
-_RUN_WORDS = {
+RUN_WORDS = {
     RunState.PENDING: "waiting",
     RunState.RUNNING: "running",
     RunState.CANCELING: "stopping",
@@ -49,7 +49,7 @@ def task_word(task: Task) -> str:
 
 def run_word(run: Run) -> str:
     """One of the eight words, the same everywhere."""
-    return _RUN_WORDS[run.state]
+    return RUN_WORDS[run.state]
 
 
 def duration(seconds: float) -> str:

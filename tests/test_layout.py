@@ -12,7 +12,7 @@ from pipeline.recipe import STEPS
 ROOT = Path(__file__).resolve().parent.parent
 STEP_FILES = {"settings.py", "component.py", "step.py", "__main__.py"}
 TOP_LEVEL = {
-    *("README.md", "pyproject.toml", "requirements.lock", "Makefile", "CHANGELOG.md", "LICENSE"),
+    *("README.md", "pyproject.toml", "requirements.lock", "Makefile", "CHANGELOG.md", "benchmarks", "LICENSE"),
     *(
         "components",
         "pipeline",

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,10 +28,11 @@ class Database:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield journal
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # a commit that a full disk refuses may have ended it
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
         for event in journal.events:
             self.announce(event)
 
@@ -68,7 +70,10 @@ class Journal:
 
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:
     """Opens a file: WAL, so that readers and the one writer never wait for each other."""
-    address = f"{path.as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    mode = "ro" if read_only else "rwc"
+    if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+        mode = "ro&immutable=1"  # a reader of WAL makes files beside it, which a read-only disk does not let it
+    address = f"{path.as_uri()}?mode={mode}"
     connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -109,6 +109,8 @@ class Reader:
         if task.cached and task.origin:
             run_id, key = task.origin
         found = [a for a in self.attempts(run_id, key if task.cached else task.key) if attempt in (0, a.number)]
+        if attempt and task.attempts and not found:
+            raise NotFound(f"task {task.label} has no attempt {attempt}; it has {task.attempts}")
         if not found:
             raise NotFound(
                 f"task {task.label} has no log: it is {task.state}" + (f" ({task.reason})" if task.reason else "")

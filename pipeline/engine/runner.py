@@ -227,6 +227,15 @@ class Engine:
         self._store.add_run(run, self._store.pipeline_text(source.run_id))
         return run.run_id
 
+    def refuse_if_busy(self) -> None:
+        """Looks whether `execute` could begin, before a run is made for it.
+
+        Raises:
+            StateError: another process executes runs of this state folder.
+        """
+        with self._store.exclusive():
+            return
+
     def is_executing(self, run: Run) -> bool:
         """Whether a living process executes the run; a RUNNING run without one was interrupted."""
         return run.state in (RunState.RUNNING, RunState.CANCELING) and process.is_alive(run.executor)

@@ -28,11 +28,7 @@ class TaskState(StrEnum):
 
 
 RUN_ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELED})
-# A succeeded run has nothing to repeat: whoever wants a task again uses rerun, which makes a new run.
-RUN_RETRYABLE = frozenset({RunState.FAILED, RunState.CANCELED})
 TASK_ENDED = frozenset({TaskState.SUCCEEDED, TaskState.SKIPPED, TaskState.FAILED, TaskState.CANCELED})
-# What lets a dependent start. Everything else that has ended makes its dependents omitted.
-TASK_SATISFIES = frozenset({TaskState.SUCCEEDED})
 
 _RUN_MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.PENDING: frozenset({RunState.RUNNING, RunState.CANCELED}),

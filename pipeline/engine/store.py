@@ -44,16 +44,17 @@ class Store(Reader):
         directory = Path(directory).absolute()
         path = directory / FILE
         if read_only and not path.exists():
-            raise StateError(
-                f"there is no state in {directory}; `seamline run` makes one, --state names another folder"
-            )
+            raise _no_state(directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             store = Store(directory, connect(path, read_only))
             store._migrate(read_only)
+        except FileExistsError as error:
+            raise StateError(f"{directory} is a file; give a folder with --state") from error
         except (OSError, sqlite3.Error) as error:
+            why = getattr(error, "strerror", None) or error
             raise StateError(
-                f"state folder {directory} cannot be used: {error}; give another one with --state"
+                f"state folder {directory} cannot be used: {why}; give another one with --state"
             ) from error
         return store
 
@@ -81,7 +82,9 @@ class Store(Reader):
                 f"state folder {self.directory} has version {version}; this Seamline reads up to {SCHEMA_VERSION}. "
                 "Update Seamline, or give another folder with --state"
             )
-        if version == 0 and not read_only:
+        if version == 0 and read_only:  # whoever makes it has not come so far
+            raise _no_state(self.directory)
+        if version == 0:
             schema = resources.files("pipeline.engine").joinpath("schema.sql").read_text(encoding="utf-8")
             self._db.executescript(f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
 
@@ -298,6 +301,10 @@ class Store(Reader):
 _FIRST_START = (
     "UPDATE tasks SET started = ? WHERE run_id = ? AND key = ? AND started = 0 AND kind <> 'task' AND ? <> 'PENDING'"
 )
+
+
+def _no_state(directory: Path) -> StateError:
+    return StateError(f"there is no state in {directory}; `seamline run` makes one, --state names another folder")
 
 
 def _encoded(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,20 +5,12 @@ import pytest
 from pipeline import local, recipe
 from pipeline.datasets import demo
 from pipeline.engine.budget import Demand
-from pipeline.engine.records import Task
-from pipeline.engine.states import TaskState
-from pipeline.engine.values import Values
 from pipeline.errors import RecipeError
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     return demo.draw(tmp_path_factory.mktemp("drawn") / "data", images=60, attributes=["skirt_length_labels"])
-
-
-def training(**inputs):
-    values = Values(parameters={"epochs": 3, "learning_rate": 0.1} | inputs)
-    return Task("run", "train", "train", "train", "task", "", "comp-train", TaskState.SUCCEEDED, inputs=values)
 
 
 def test_only_the_attributes_that_the_data_has_are_run(drawn, tmp_path):
@@ -45,20 +37,14 @@ def test_a_task_gets_as_many_threads_as_it_has_slots():
     assert local.environment(Demand(cpu_slots=4))["OMP_NUM_THREADS"] == "4"
 
 
+def test_only_a_task_that_asks_for_a_gpu_sees_one():
+    assert local.environment(Demand())["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert "CUDA_VISIBLE_DEVICES" not in local.environment(Demand(gpus=1))
+
+
 def test_a_reference_whose_bytes_are_gone_is_not_taken_from_the_cache(tmp_path):
     reference = tmp_path / "checkpoints" / ("0" * 32)
     assert not local.references_exist({"checkpoint": str(reference)})
     reference.mkdir(parents=True)
     (reference / "index.json").write_text("{}")
     assert local.references_exist({"checkpoint": str(reference), "decision": "kept", "count": 3})
-
-
-def test_a_change_that_the_model_would_overrule_is_refused_with_the_one_that_works():
-    task = training(model={"name": "residual", "round2": {"epochs": 10}})
-    with pytest.raises(RecipeError, match=r"give --set model\.round2\.epochs=5"):
-        local.refuse_overruled(task, {"epochs": "5"})
-
-
-def test_a_change_that_nothing_overrules_is_let_through():
-    task = training(model={"name": "residual", "round2": {"epochs": 10}}, attribute={"name": "skirt"})
-    assert local.refuse_overruled(task, {"learning_rate": "0.2", "model.round2.epochs": "4"}) is None

@@ -1,6 +1,5 @@
 """The code part of a cache key: it moves with every file that a step runs, and with nothing else."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -108,9 +107,8 @@ def test_a_real_step_depends_on_its_own_files_and_on_no_other_step(step: str) ->
     assert rooms & set(STEPS) == {step}
 
 
-def test_all_steps_together_take_less_than_a_fifth_of_a_second_once_read() -> None:
+def test_the_identity_of_a_command_stays_the_same_while_the_code_does() -> None:
     commands = [["python", "-m", f"components.{step}"] for step in STEPS]
     first = [code_identity.identity(command) for command in commands]
-    start = time.perf_counter()
     assert [code_identity.identity(command) for command in commands] == first
-    assert time.perf_counter() - start < 0.2
+    assert len(set(first)) == len(STEPS)

@@ -85,7 +85,7 @@ def test_set_reads_each_value_by_the_type_of_its_knob(text: str, read_value: Any
         ({"data": {"datset": "demo"}}, "data.datset is not a setting; did you mean dataset?"),
         (
             {"data": {"dataset": "demoo"}},
-            "data.dataset='demoo' is not one of , demo, fashion_mnist; did you mean demo?",
+            "data.dataset='demoo' is not one of demo, fashion_mnist; did you mean demo?",
         ),
         ({"placement": {"gpus": True}}, "placement.gpus is not a setting"),
         ({"placement": {"cpu": {"trian": 1}}}, "placement.cpu.trian is not a step; did you mean train?"),
@@ -108,6 +108,9 @@ def test_set_reads_each_value_by_the_type_of_its_knob(text: str, read_value: Any
         ({"train": {"epochs": 2.5}}, "train.epochs=2.5 is a float; expected int"),
         ({"round1": 3}, "round1=3 is a int; expected a table: [round1]"),
         ({"name": ""}, "name='' is no pipeline name"),
+        ({"name": "j" * 129}, "name='jjj"),
+        ({"description": "two\nlines"}, "description='two\\nlines' has line breaks"),
+        ({"models": {"tiny": {"train": 3}}}, "models.tiny.train=3 is no table; expected [models.tiny.train]"),
         (
             {"data": {"dataset": "demo", "rounds": ["/x"]}},
             "data.dataset and data.rounds are both given; keep one of them",
@@ -124,7 +127,7 @@ def test_a_wrong_recipe_is_refused_with_the_place_and_the_way_out(change: dict[s
         ("round2.epochz=3", "round2.epochz is not a setting; did you mean epochs?"),
         ("rond2.epochs=3", "rond2 is not a table of a recipe; did you mean round2?"),
         ("round2.epochs", "--set 'round2.epochs' has no value"),
-        ("round2.epochs=x", "round2.epochs: 'x' is not a int"),
+        ("round2.epochs=x", "round2.epochs: 'x' is not an int"),
         (
             "attributes.slev.train.epochs=3",
             "attributes.slev.train.epochs names no attribute of the recipe; did you mean sleeve?",
@@ -132,6 +135,11 @@ def test_a_wrong_recipe_is_refused_with_the_place_and_the_way_out(change: dict[s
         ("attributes.sleeve.trian.epochs=3", "attributes.sleeve.trian is not a table of a recipe; did you mean train?"),
         ("models.tiny.train.epochs=0", "models.tiny.train.epochs=0 is below 1"),
         ("a.b.c.d.e=1", "a.b.c.d is not a table of a recipe"),
+        ("name.a.b=3", "--set 'name.a.b=3' does not fit: name is no table"),
+        ("models.tiny.train=3", "models.tiny.train is a table; give models.tiny.train.KEY=value"),
+        ("placement.cpu.train=x", "placement.cpu.train: 'x' is not a float"),
+        ("placement.cpu.train=Infinity", "placement.cpu.train=inf is not an amount"),
+        ("placement.memory_gb.train=0", "placement.memory_gb.train=0 is not an amount"),
     ],
 )
 def test_a_wrong_set_is_refused_with_the_place_and_the_way_out(text: str, message: str) -> None:
@@ -142,6 +150,18 @@ def test_reading_leaves_the_document_as_it_was() -> None:
     document = {"name": "small", "attributes": {"a": {"train": {}}}, "models": {"m": {}}}
     recipe.parse(document, ["attributes.a.train.epochs=3", "seed=4"])
     assert document == {"name": "small", "attributes": {"a": {"train": {}}}, "models": {"m": {}}}
+
+
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    text = (recipe.RECIPES / "demo.toml").read_text(encoding="utf-8")
+    (tmp_path / "windows.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert recipe.load(tmp_path / "windows.toml") == recipe.load("demo")
+
+
+def test_a_file_nested_beyond_all_reason_is_no_toml(tmp_path: Path) -> None:
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000)
+    with pytest.raises(RecipeError, match="is not TOML"):
+        recipe.load(tmp_path / "deep.toml")
 
 
 def test_a_missing_file_names_the_recipes_there_are(tmp_path: Path) -> None:

@@ -9,12 +9,9 @@ import pyarrow as pa
 import pytest
 
 from components import entry
-from components.artifacts import manifest, predictions, reference, shards
+from components.artifacts import ensembles, manifest, predictions, pseudo, reference, shards
 from components.ensemble import settings as ensemble_settings
-from components.ensemble import stages
-from components.ensemble import step as ensemble
 from components.promote import registry
-from components.pseudo_label import step as pseudo_label
 from components.report import issues, questions
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +21,9 @@ SCHEMAS = {
     "rejected.parquet": manifest.REJECTED_SCHEMA,
     "duplicates.parquet": manifest.DUPLICATES_SCHEMA,
     "predictions.parquet": predictions.SCHEMA,
-    "pseudo.parquet": pseudo_label.SCHEMA,
-    "ensemble.parquet": ensemble.SCHEMA,
-    "stages.parquet": stages.SCHEMA,
+    "pseudo.parquet": pseudo.SCHEMA,
+    "ensemble.parquet": ensembles.SCHEMA,
+    "stages.parquet": ensembles.STAGES_SCHEMA,
     "label_issues.parquet": issues.SCHEMA,
     "questions_answers.parquet": questions.SCHEMA,
 }

@@ -361,7 +361,12 @@ def test_an_interrupt_from_the_keyboard_leaves_a_run_to_resume_and_no_process(
         slow()
 
     run_id = engine.create_run(ir_of(p), {})
-    child = subprocess.Popen([sys.executable, "-c", ENGINE, str(state), run_id, "0"], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", ENGINE, str(state), run_id, "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     wait_for(lambda: (tmp_path / "side_effects").exists())
     child.send_signal(signal.SIGINT)
     assert child.communicate(timeout=20)[0].strip() == "CANCELED"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.engine import database
 from pipeline.engine.lock import StateLock
 from pipeline.engine.records import Run
 from pipeline.engine.states import RunState
@@ -30,6 +31,26 @@ def test_a_run_survives_closing_and_opening(tmp_path: Path) -> None:
         {"k": ("r", "k")},
         ("k",),
     )
+
+
+def test_a_closed_state_on_a_disk_that_cannot_be_written_is_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path)
+    add(store, "abc")
+    store.close()
+    monkeypatch.setattr(database.os, "access", lambda *_: False)
+    assert Store.open(tmp_path, read_only=True).run("abc").name == "n"
+    assert [path.name for path in tmp_path.iterdir()] == ["seamline.db"]  # no file of SQLite's was made beside it
+
+
+def test_a_transaction_that_cannot_be_committed_leaves_the_store_usable(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    store._db.execute("PRAGMA max_page_count = 60")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        add(store, "big", labels={"text": "x" * 1_000_000})
+    add(store, "small")
+    assert [run.run_id for run in store.runs()] == ["small"]
 
 
 def test_a_run_is_found_by_its_beginning_or_as_latest(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ def test_a_byte_order_mark_windows_line_ends_and_gzip_change_nothing(tmp_path):
         (1, "b.jpg,one,inf;0.1", "submission.csv row 2: .* not finite"),
         (1, "b.jpg,one,0.6;x", "submission.csv row 2: .*'x'; expected 2 numbers"),
         (1, "b.jpg,one,", "submission.csv row 2: 1 probabilities; expected 2"),
+        (1, "b.jpg,one,0.6;0,4", "submission.csv row 2: 'b.jpg,one,0.6;0,4'; expected `name,attribute,value`"),
+        (1, "b" * 200_000 + ",one,0.6;0.4", "submission.csv row 2: field larger than field limit"),
         (1, "b.jpg,one", "submission.csv row 2: 'b.jpg,one'; expected `name,attribute,value`"),
         (1, "a.jpg,one,0.6;0.4", "submission.csv row 2: a.jpg .one. repeats row 1"),
         (1, "b.jpg,two,0.6;0.4;0", "submission.csv row 2: attribute 'two' for b.jpg; expected one"),
@@ -91,7 +93,7 @@ def test_a_bad_submission_row_is_refused_with_its_number(tmp_path, line, wrong, 
     ("wrong", "message"),
     [
         ("b.jpg,one,nyn", "answers.csv row 2: label 'nyn'; expected 2 of y, m, n"),
-        ("b.jpg,one,nx", "answers.csv row 2: label 'nx'"),
+        ("b.jpg,one,nx", "answers.csv row 2: label 'nx'; expected y, m, n and no header line"),
         ("b.jpg,one,nn", "exactly one y"),
         ("b.jpg,one,yy", "exactly one y"),
         ("a.jpg,one,ny", "answers.csv row 2: a.jpg .one. repeats row 1"),
@@ -100,6 +102,18 @@ def test_a_bad_submission_row_is_refused_with_its_number(tmp_path, line, wrong, 
 def test_a_bad_answer_row_is_refused_with_its_number(tmp_path, wrong, message):
     with pytest.raises(PipelineError, match=message):
         run(tmp_path, [ANSWERS[0], wrong, ANSWERS[2]], SUBMITTED)
+
+
+@pytest.mark.parametrize(("letter", "reading"), zip("ABcd", score.READINGS, strict=True))
+def test_a_reading_may_be_given_by_its_letter(tmp_path, letter, reading):
+    run(tmp_path, ANSWERS, SUBMITTED)
+    files = tmp_path / "answers.csv", tmp_path / "submission.csv"
+    assert score.score(*files, letter) == score.score(*files, reading)
+
+
+def test_a_folder_is_not_said_to_be_missing(tmp_path):
+    with pytest.raises(PipelineError, match="is not a file"):
+        score.score(tmp_path, tmp_path)
 
 
 def test_an_answer_without_submission_row_is_refused_unless_partial(tmp_path):

@@ -39,7 +39,7 @@ def test_a_reference_is_read_by_its_kind(tmp_path):
     with reference.draft(str(tmp_path), "predictions") as draft:
         predictions.write(frame(), draft.folder / predictions.FILE)
         uri = draft.commit({"views": ["plain"]}, {})
-    assert predictions.views_of(predictions.read(uri)) == ["plain"]
+    assert set(predictions.read(uri)["view"]) == {"plain", "mean"}
     with pytest.raises(DataError, match="expected one of kind 'predictions'"):
         predictions.read(str(tmp_path / "nothing"))
 
