@@ -8,7 +8,7 @@ import numpy as np
 from components import progress
 from components.artifacts import pseudo as pseudo_rows
 from components.artifacts import reference, shards
-from components.errors import DataError, SettingsError
+from components.errors import DataError
 from components.train.settings import Settings
 from components.vision import targets, view_index
 from components.vision.batches import Pictures, TrainingSet
@@ -25,16 +25,6 @@ class Groups:
     train: list[str]
     valid: list[str]
     fold: list[str]
-
-
-def check_fold(fold: int, num_folds: int) -> None:
-    """Refuses a fold that the data was not cut into: everything would train and nothing judge.
-
-    Raises:
-        SettingsError: names the folds there are.
-    """
-    if fold >= num_folds:
-        raise SettingsError(f"train.fold={fold}, but the data has {num_folds} folds; give 0 to {num_folds - 1}")
 
 
 def choose_groups(available: Sequence[str], settings: Settings, phase: str) -> Groups:

@@ -64,7 +64,9 @@ class Settings:
         "rounds learnt from; base: all but the newest; auto: base in round1, else newest",
         choices=("auto", "base", "newest", "all"),
     )
-    fold: int = knob(0, "the fold that never trains and judges", at_least=0)
+    fold: int = knob(
+        0, "the fold that never trains and judges; beyond the data's folds: all train, nothing is measured", at_least=0
+    )
     valid_rounds: str = knob("newest", "rounds whose pictures of the fold judge", choices=("newest", "all"))
     epochs: int = knob(10, "longest training", unit="epochs", at_least=1)
     frozen_epochs: int = knob(1, "of them with a frozen backbone, only the head learns", unit="epochs", at_least=0)

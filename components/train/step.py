@@ -60,7 +60,6 @@ class Task:
 def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Summary:
     """Trains one model and publishes its checkpoint."""
     index = shards.read_shards_index(inputs.shards)
-    rows.check_fold(settings.fold, index["folds"])
     groups = rows.choose_groups(list(index["groups"]), settings, inputs.phase)
     task = Task(inputs, settings, index, find_start(inputs, settings, index, groups.valid))
     _prepare_tensorflow(inputs.seed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.artifacts import reference, shards
-from components.errors import DataError, SettingsError
+from components.errors import DataError
 from components.train import rows
 from components.train.settings import Settings
 
@@ -88,9 +88,3 @@ def test_pseudo_rows_keep_their_targets_and_never_weigh_more_than_one(tmp_path, 
     found = rows.training_set(uri, groups, Settings(pseudo_weight=0.5), pseudo)
     np.testing.assert_allclose(found.targets, [[0, 1], [0.25, 0.75]])
     np.testing.assert_allclose(found.weights, [1, 0.5])
-
-
-def test_a_fold_that_the_data_was_not_cut_into_is_refused():
-    rows.check_fold(4, num_folds=5)
-    with pytest.raises(SettingsError, match="train.fold=7, but the data has 5 folds; give 0 to 4"):
-        rows.check_fold(7, num_folds=5)
