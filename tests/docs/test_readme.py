@@ -53,6 +53,10 @@ def test_make_demo_prints_what_readme_shows_and_the_second_time_takes_seconds(st
     assert time.monotonic() - started < 60
 
 
+def test_the_summary_shown_for_make_test_is_one_of_a_run_that_passed():
+    assert re.fullmatch(r"\d+ passed(, \d+ \w+)* in [\d.]+s( \([\d:]+\))?", shown("make test").splitlines()[-1])
+
+
 def test_every_seamline_command_that_readme_names_exists():
     from pipeline.cli import main
 
