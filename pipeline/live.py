@@ -86,8 +86,8 @@ class LiveProgress:
 def typical_seconds(reader: Reader) -> dict[str, float]:
     """How long tasks of each name took in the last runs, in seconds."""
     names = {task.name for run in reader.runs(limit=3) for task in reader.tasks(run.run_id) if task.is_leaf}
-    seen = {name: [t.seconds for t in reader.executions_named(name, limit=8)] for name in names}
-    return {name: sorted(seconds)[len(seconds) // 2] for name, seconds in seen.items() if seconds}
+    expected = {name: reader.expected_seconds(name) for name in names}
+    return {name: seconds for name, seconds in expected.items() if seconds}
 
 
 def _is_news(task: Task, word: str) -> bool:

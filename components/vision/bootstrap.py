@@ -84,9 +84,13 @@ def quantiles(draws: Floats) -> tuple[float, float]:
 
 def exact(probabilities: Floats, labels: Sequence[str], metric: str = "ap") -> float:
     """The metric of the rows as they are; NaN when undefined, also for no rows."""
+    _check(metric)
+    return float(getattr(metrics.average_precision(probabilities, labels), metric)) if len(labels) else float("nan")
+
+
+def _check(metric: str) -> None:
     if metric not in METRICS:
         raise DataError(f"metric={metric!r} is not known; expected one of {', '.join(METRICS)}")
-    return float(getattr(metrics.average_precision(probabilities, labels), metric)) if len(labels) else float("nan")
 
 
 def resampled(
@@ -98,8 +102,7 @@ def resampled(
     seed: int = 0,
 ) -> Floats:
     """(resamples,) values of the metric, NaN where a resample leaves it undefined. See `paired_bootstrap`."""
-    if metric not in METRICS:
-        raise DataError(f"metric={metric!r} is not known; expected one of {', '.join(METRICS)}")
+    _check(metric)
     if not len(labels):
         return np.full(resamples, np.nan)
     value = _VALUES[metric](*metrics.judged(probabilities, labels))

@@ -5,6 +5,7 @@ A reader never blocks the engine and needs no lock (SQLite's WAL).
 
 import json
 import sqlite3
+import statistics
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.errors import NotFound
 
 T = TypeVar("T", Run, Task, Attempt, Event, Metric)
 MAX_LISTED = 10
+HISTORY = 5  # executions that say how long the next one takes
 _EXECUTED = "kind = 'task' AND state = 'SUCCEEDED' AND NOT cached"
 
 
@@ -141,6 +143,12 @@ class Reader:
         """Tasks of a name that really ran to success, in any run, newest first."""
         sql = f"SELECT * FROM tasks WHERE name = ? AND {_EXECUTED} ORDER BY ended DESC LIMIT ?"
         return [_load(Task, row) for row in self._db.execute(sql, (name, limit))]
+
+    def expected_seconds(self, name: str, label: str = "") -> float | None:
+        """How long a task takes: median of its last executions, of the same label if there are any; None at first."""
+        earlier = [t for t in self.executions_named(name) if t.seconds]
+        same = [t.seconds for t in earlier if t.label == label] or [t.seconds for t in earlier]
+        return statistics.median(same[:HISTORY]) if same else None
 
 
 def _listed(labels: list[str]) -> str:

@@ -4,7 +4,6 @@ Making and executing are separate: `create_run`, `retry` and `rerun` only prepar
 `execute` does the work in the calling thread.
 """
 
-import statistics
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +21,6 @@ from pipeline.engine.states import RUN_ENDED, RunState
 from pipeline.engine.store import Store
 from pipeline.engine.tools import DEFAULT_HOOKS, DEFAULT_PACE, Hooks, Pace, Tools
 from pipeline.errors import Conflict, StateError
-
-_HISTORY = 5
 
 
 class Engine:
@@ -242,9 +239,7 @@ class Engine:
 
     def expected_seconds(self, task: Task) -> float | None:
         """How long a task takes: median of its last executions, of the same label if there are any; None at first."""
-        earlier = [t for t in self._store.executions_named(task.name) if t.seconds]
-        same = [t.seconds for t in earlier if t.label == task.label] or [t.seconds for t in earlier]
-        return statistics.median(same[:_HISTORY]) if same else None
+        return self._store.expected_seconds(task.name, task.label)
 
     def _usable(self, task: Task) -> bool:
         return usable(task, self._tools)
