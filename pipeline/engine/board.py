@@ -14,6 +14,9 @@ from pipeline.engine.tree import Facts, Node, Record, Tree
 from pipeline.engine.values import NOTHING, Values
 from pipeline.errors import PipelineError
 
+# Whether a task is skipped follows from others, so it is found out anew.
+_KEPT = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELED})
+
 
 class Board:
     """Histories of tasks and their open attempts.
@@ -48,17 +51,22 @@ class Board:
         return self._tools.clock.now()
 
     def _recover(self) -> None:
-        """Takes up what the store says: succeeded tasks stay, open attempts are watched, whoever started them."""
+        """Takes up what the store says: what has ended stays, open attempts are watched, whoever started them.
+
+        A retry has made wait again what is to be repeated.
+        """
         for task in self._store.tasks(self.run.run_id):
             self._shown[task.key] = (task.state, task.reason)
             self.tries[task.key] = task.attempts
-            if task.is_leaf and task.state is TaskState.SUCCEEDED:
-                self._records[task.key] = Record(task.state, task.outputs)
+            if task.is_leaf and task.state in _KEPT:
+                self._records[task.key] = Record(task.state, task.outputs, task.reason)
+            elif task.retry_at > self.now():
+                self.retry_at[task.key] = task.retry_at
         for attempt in self._store.open_attempts(self.run.run_id):
             self._records[attempt.key] = Record(TaskState.RUNNING)
             self.live[attempt.key] = attempt
             self.adopted.add(attempt.key)
-            self._tools.ledger.hold(attempt.key, self._demand(attempt.key))
+            self._tools.ledger.hold((attempt.run_id, attempt.key), self._demand(attempt.key))
 
     def _demand(self, key: str) -> Demand:
         task = self._store.task_at(self.run.run_id, key)
@@ -119,7 +127,7 @@ class Board:
     def _close(self, attempt: Attempt, record: Record | None) -> None:
         self.live.pop(attempt.key, None)
         self.adopted.discard(attempt.key)
-        self._tools.ledger.give_back(attempt.key)
+        self._tools.ledger.give_back((attempt.run_id, attempt.key))
         self._remember(attempt.key, record)
 
     def _remember(self, key: str, record: Record | None) -> None:

@@ -105,14 +105,18 @@ def quantity(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+Holder = tuple[str, str]
+"""Run id and task key."""
+
+
 class Ledger:
-    """Who holds what of a budget. What exceeds the whole budget runs alone, rather than never."""
+    """Who holds what of a budget, over all runs. What exceeds the whole budget runs alone, rather than never."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self._held: dict[str, tuple[Demand, tuple[int, ...]]] = {}
+        self._held: dict[Holder, tuple[Demand, tuple[int, ...]]] = {}
 
-    def take(self, key: str, demand: Demand) -> tuple[int, ...] | None:
+    def take(self, holder: Holder, demand: Demand) -> tuple[int, ...] | None:
         """Reserves room.
 
         Returns:
@@ -120,17 +124,17 @@ class Ledger:
         """
         if self._held and not self._fits(demand):
             return None
-        return self.hold(key, demand)
+        return self.hold(holder, demand)
 
-    def hold(self, key: str, demand: Demand) -> tuple[int, ...]:
+    def hold(self, holder: Holder, demand: Demand) -> tuple[int, ...]:
         """Reserves without asking whether it fits: for a task that an earlier engine started and that still runs."""
         lent = self._free_gpus()[: demand.gpus]
-        self._held[key] = (demand, lent)
+        self._held[holder] = (demand, lent)
         return lent
 
-    def give_back(self, key: str) -> None:
+    def give_back(self, holder: Holder) -> None:
         """Frees what a task holds, if anything."""
-        self._held.pop(key, None)
+        self._held.pop(holder, None)
 
     def _fits(self, demand: Demand) -> bool:
         held = [d for d, _ in self._held.values()]

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class Database:
         """Tells the listener."""
         if self.listener:
             self.listener(event)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """What a query finds."""
+        return self._connection.execute(sql, values).fetchall()
 
     def insert(self, table: str, values: Mapping[str, Any]) -> None:
         """Adds a row."""

@@ -18,7 +18,11 @@ _OUTCOME = {
 
 
 class Execution:
-    """Executes one run to its end. The caller holds the state folder's lock."""
+    """Executes one run. The caller holds the state folder's lock.
+
+    Attributes:
+        idle: the last turn found nothing to do, so that the next one may wait.
+    """
 
     def __init__(self, tools: Tools, run: Run) -> None:
         self._tools = tools
@@ -26,8 +30,9 @@ class Execution:
         self._board = Board(tools, run)
         self._starter = Starter(tools, self._board)
         self._watcher = Watcher(tools, self._board)
-        self._stops = 0
+        self._stops = int(run.state is RunState.CANCELING)
         self._kill_at = 0.0
+        self.idle = False
 
     def stop(self) -> None:
         """Ends the run: tasks are asked to end, after the grace time ended; a second call ends them at once.
@@ -37,30 +42,30 @@ class Execution:
         self._stops += 1
 
     def run(self) -> RunState:
-        """Loops until everything has ended, and returns the run's final state."""
+        """Takes turns until everything has ended, and returns the run's final state."""
         try:
             while True:
                 try:
-                    outcome = self._turn()
+                    outcome = self.turn()
+                    if outcome is not None:
+                        return outcome
+                    if self.idle:
+                        self._tools.clock.sleep(self._tools.pace.poll_s)
                 except KeyboardInterrupt:
                     self.stop()
-                    continue
-                if outcome is not None:
-                    return outcome
         finally:
             self._abandon()
 
-    def _turn(self) -> RunState | None:
+    def turn(self) -> RunState | None:
+        """Looks once at everything and does what can be done now; the final state once the run has ended."""
         board = self._board
         self._watcher.look(stopping=self._stops > 0)
         self._heed_stop()
         if self._stops:
-            if not board.live:
-                return self._canceled()
-            self._wait()
-            return None
-        if not (board.retry_is_due() or board.changed):
-            self._wait()
+            self.idle = bool(board.live)
+            return None if board.live else self._canceled()
+        self.idle = not (board.retry_is_due() or board.changed)
+        if self.idle:
             return None
         board.changed = False
         tree = board.look()
@@ -69,8 +74,10 @@ class Execution:
             return self._ended(tree)
         return None
 
-    def _wait(self) -> None:
-        self._tools.clock.sleep(self._tools.pace.poll_s)
+    def let_go(self) -> None:
+        """Stops watching; the run's tasks go on. Another execution of the run takes them up."""
+        for key in self._board.live:
+            self._tools.ledger.give_back((self._run_id, key))
 
     def _heed_stop(self) -> None:
         if not self._stops and self._tools.store.stop_requested(self._run_id):
@@ -110,5 +117,4 @@ class Execution:
     def _abandon(self) -> None:
         """An error got us out of the loop: leaves no process behind. Their attempts stay open for a retry to repeat."""
         self._signal_all(kill=True)
-        for key in self._board.live:
-            self._tools.ledger.give_back(key)
+        self.let_go()

@@ -33,9 +33,14 @@ class Reader:
     def runs(self, limit: int = 0) -> list[Run]:
         """Runs, newest first; 0 means all."""
         return [
-            _load(Run, row)
+            load(Run, row)
             for row in self._db.execute("SELECT * FROM runs ORDER BY number DESC LIMIT ?", (limit or -1,))
         ]
+
+    def unfinished(self) -> list[Run]:
+        """Runs that have not ended, oldest first."""
+        sql = "SELECT * FROM runs WHERE state IN ('PENDING', 'RUNNING', 'CANCELING') ORDER BY number"
+        return [load(Run, row) for row in self._db.execute(sql)]
 
     def run(self, name: str) -> Run:
         """A run by its id, a unique beginning of it, or `latest`.
@@ -52,7 +57,7 @@ class Reader:
             ).fetchall()
         exact = [row for row in rows if row["run_id"] == name]
         if len(exact or rows) == 1:
-            return _load(Run, (exact or rows)[0])
+            return load(Run, (exact or rows)[0])
         if not rows:
             raise NotFound(f"no run {name!r} in {self.directory}; `seamline runs` lists them")
         raise NotFound(f"run {name!r} is not unique: {', '.join(row['run_id'] for row in rows)}; give more characters")
@@ -65,7 +70,7 @@ class Reader:
     def tasks(self, run_id: str) -> list[Task]:
         """All instances of a run that are known so far, groups before their members."""
         sql = "SELECT * FROM tasks WHERE run_id = ? ORDER BY position, key"
-        return [_load(Task, row) for row in self._db.execute(sql, (run_id,))]
+        return [load(Task, row) for row in self._db.execute(sql, (run_id,))]
 
     def task(self, run_id: str, name: str) -> Task:
         """A task by its key, its label, or a unique end of its label at a slash: `small/train-2`.
@@ -89,17 +94,17 @@ class Reader:
     def task_at(self, run_id: str, key: str) -> Task | None:
         """A task by its exact key; None when there is none."""
         row = self._db.execute("SELECT * FROM tasks WHERE run_id = ? AND key = ?", (run_id, key)).fetchone()
-        return _load(Task, row) if row else None
+        return load(Task, row) if row else None
 
     def attempts(self, run_id: str, key: str) -> list[Attempt]:
         """The attempts of a task, first to last."""
         sql = "SELECT * FROM attempts WHERE run_id = ? AND key = ? ORDER BY number"
-        return [_load(Attempt, row) for row in self._db.execute(sql, (run_id, key))]
+        return [load(Attempt, row) for row in self._db.execute(sql, (run_id, key))]
 
     def open_attempts(self, run_id: str) -> list[Attempt]:
         """Attempts of a run that nobody has seen the end of."""
         sql = "SELECT * FROM attempts WHERE run_id = ? AND state = 'RUNNING' ORDER BY started, key"
-        return [_load(Attempt, row) for row in self._db.execute(sql, (run_id,))]
+        return [load(Attempt, row) for row in self._db.execute(sql, (run_id,))]
 
     def log_path(self, run_id: str, key: str, attempt: int = 0) -> Path:
         """The log of a task: of one attempt, or of the last; of the execution it reuses when it is cached.
@@ -122,12 +127,12 @@ class Reader:
     def metrics(self, run_id: str, key: str) -> list[Metric]:
         """Points of a task's learning curves in the order in which they were said, over all attempts."""
         sql = "SELECT * FROM metrics WHERE run_id = ? AND key = ? ORDER BY number"
-        return [_load(Metric, row) for row in self._db.execute(sql, (run_id, key))]
+        return [load(Metric, row) for row in self._db.execute(sql, (run_id, key))]
 
     def events(self, run_id: str, after: int = 0) -> list[Event]:
         """The journal of a run, from after a sequence number on."""
         sql = "SELECT * FROM journal WHERE run_id = ? AND sequence > ? ORDER BY sequence"
-        return [_load(Event, row) for row in self._db.execute(sql, (run_id, after))]
+        return [load(Event, row) for row in self._db.execute(sql, (run_id, after))]
 
     def stop_requested(self, run_id: str) -> bool:
         """Whether somebody asked to terminate the run."""
@@ -137,12 +142,12 @@ class Reader:
     def executions_with(self, fingerprint: str) -> list[Task]:
         """Tasks that really ran to success with a cache key, newest first."""
         sql = f"SELECT * FROM tasks WHERE fingerprint = ? AND {_EXECUTED} ORDER BY ended DESC, rowid DESC"
-        return [_load(Task, row) for row in self._db.execute(sql, (fingerprint,))]
+        return [load(Task, row) for row in self._db.execute(sql, (fingerprint,))]
 
     def executions_named(self, name: str, limit: int = 100) -> list[Task]:
         """Tasks of a name that really ran to success, in any run, newest first."""
         sql = f"SELECT * FROM tasks WHERE name = ? AND {_EXECUTED} ORDER BY ended DESC LIMIT ?"
-        return [_load(Task, row) for row in self._db.execute(sql, (name, limit))]
+        return [load(Task, row) for row in self._db.execute(sql, (name, limit))]
 
     def expected_seconds(self, name: str, label: str = "") -> float | None:
         """How long a task takes: median of its last executions, of the same label if there are any; None at first."""
@@ -162,6 +167,7 @@ _CONVERT: Mapping[tuple[type, str], Any] = {
     (Run, "forced"): tuple,
     (Run, "cache"): bool,
     (Run, "stop_requested"): bool,
+    (Run, "archived"): bool,
     (Task, "state"): TaskState,
     (Task, "cached"): bool,
     (Task, "origin"): lambda v: tuple(v) if v else None,
@@ -171,7 +177,7 @@ _CONVERT: Mapping[tuple[type, str], Any] = {
 }
 
 
-def _load(cls: type[T], row: sqlite3.Row) -> T:
+def load(cls: type[T], row: sqlite3.Row) -> T:
     """A row as its dataclass: column `x`, or `x_json` decoded, for field `x`."""
     columns = row.keys()
     values: dict[str, Any] = {}

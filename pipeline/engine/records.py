@@ -22,6 +22,13 @@ class Run:
         cache: False switches the cache off for the whole run.
         executor: identity of the process that executes or executed it.
         stop_requested: somebody asked to terminate it.
+        description: free text.
+        experiment_id: the experiment it belongs to, empty for the default one.
+        version_id: the uploaded pipeline version it was made from, else empty.
+        recurring_id: the recurring run that launched it, else empty.
+        scheduled: the time it was due, which a late start does not change.
+        archived: put away; lists leave it out unless asked.
+        run_key: no two runs of a state folder have the same, so that a launch by key happens once; empty: no key.
     """
 
     run_id: str
@@ -41,6 +48,28 @@ class Run:
     cache: bool = True
     executor: str = ""
     stop_requested: bool = False
+    description: str = ""
+    experiment_id: str = ""
+    version_id: str = ""
+    recurring_id: str = ""
+    scheduled: float = 0.0
+    archived: bool = False
+    run_key: str = ""
+
+
+@dataclass(frozen=True)
+class About:
+    """Where a new run comes from and belongs; the fields are those of `Run`."""
+
+    description: str = ""
+    experiment_id: str = ""
+    version_id: str = ""
+    recurring_id: str = ""
+    scheduled: float = 0.0
+    run_key: str = ""
+
+
+ABOUT_NOTHING = About()
 
 
 @dataclass(frozen=True)

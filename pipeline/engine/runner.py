@@ -6,6 +6,7 @@ Making and executing are separate: `create_run`, `retry` and `rerun` only prepar
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pipeline.engine import graph, irtext, process, rerun
@@ -14,7 +15,7 @@ from pipeline.engine.clock import Clock, SystemClock
 from pipeline.engine.database import Listener
 from pipeline.engine.execution import Execution
 from pipeline.engine.launch import Launcher
-from pipeline.engine.records import Run, Task
+from pipeline.engine.records import ABOUT_NOTHING, About, Run, Task
 from pipeline.engine.rerun import Plan
 from pipeline.engine.starting import usable
 from pipeline.engine.states import RUN_ENDED, RunState
@@ -61,6 +62,15 @@ class Engine:
         self._stop_early = False
         store.listen(on_event)
 
+    @property
+    def pace(self) -> Pace:
+        """Seconds between looks, and of grace when stopping."""
+        return self._tools.pace
+
+    def now(self) -> float:
+        """The time."""
+        return self._clock.now()
+
     def create_run(
         self,
         ir_text: str,
@@ -68,6 +78,7 @@ class Engine:
         name: str = "",
         labels: Mapping[str, Any] | None = None,
         cache: bool = True,
+        about: About = ABOUT_NOTHING,
     ) -> str:
         """Makes a run of a compiled pipeline; `execute` starts it.
 
@@ -77,9 +88,10 @@ class Engine:
             name: for people, by default the pipeline's.
             labels: anything JSON, kept with the run.
             cache: False runs everything.
+            about: where it comes from and belongs.
 
         Returns:
-            The run's id.
+            The run's id; that of an earlier run if `about.run_key` has one.
 
         Raises:
             PipelineError: the text is no pipeline, or the parameters do not fit it.
@@ -94,9 +106,9 @@ class Engine:
             parameters=irtext.fill_parameters(pipeline, parameters),
             labels=labels or {},
             cache=cache,
+            **asdict(about),
         )
-        self._store.add_run(run, ir_text)
-        return run.run_id
+        return self._store.add_run(run, ir_text)
 
     def execute(self, run_id: str) -> RunState:
         """Executes a run that is PENDING and returns its final state.
@@ -112,6 +124,12 @@ class Engine:
                     f"run {run.run_id[:8]} is {run.state}; only a PENDING run is executed, retry prepares it"
                 )
             return self._drive(run)
+
+    def begin(self, run: Run) -> Execution:
+        """Takes up a run that is PENDING, or that was interrupted, with what is left of it; the caller has the lock."""
+        state = run.state if run.state is RunState.CANCELING else RunState.RUNNING
+        self._store.move_run(run.run_id, state, self._clock.now(), executor=process.own_identity())
+        return Execution(self._tools, self._store.run(run.run_id))
 
     def stop(self) -> None:
         """Stops the run being executed; safe in a signal handler. A second call ends its tasks without grace."""
@@ -147,9 +165,8 @@ class Engine:
             Conflict: it succeeded, or it is being executed.
         """
         run = self._retryable(run_id)
-        with self._store.exclusive():
-            was = "interrupted" if run.state in (RunState.RUNNING, RunState.CANCELING) else str(run.state)
-            self._store.reset_for_retry(run.run_id, self._clock.now(), f"retry of a run that was {was}")
+        was = "interrupted" if run.state in (RunState.RUNNING, RunState.CANCELING) else str(run.state)
+        self._store.reset_for_retry(run, self._clock.now(), f"retry of a run that was {was}")
 
     def plan_retry(self, run_id: str) -> Plan:
         """What `retry` and `execute` will do.
@@ -220,9 +237,10 @@ class Engine:
             forced=plan.forced,
             overrides=changed,
             cache=source.cache,
+            experiment_id=source.experiment_id,
+            version_id=source.version_id,
         )
-        self._store.add_run(run, self._store.pipeline_text(source.run_id))
-        return run.run_id
+        return self._store.add_run(run, self._store.pipeline_text(source.run_id))
 
     def refuse_if_busy(self) -> None:
         """Looks whether `execute` could begin, before a run is made for it.
@@ -245,8 +263,7 @@ class Engine:
         return usable(task, self._tools)
 
     def _drive(self, run: Run) -> RunState:
-        self._store.move_run(run.run_id, RunState.RUNNING, self._clock.now(), executor=process.own_identity())
-        self._execution = Execution(self._tools, self._store.run(run.run_id))
+        self._execution = self.begin(run)
         if self._stop_early:  # asked to stop between two runs, or before the first
             self._execution.stop()
         try:

@@ -72,13 +72,14 @@ class Starter:
         if explanation is None or self._same_work_runs(start):
             return
         demand = demand_of(executor.resources, inputs.parameters)
-        gpus = self._tools.ledger.take(node.key, demand)
+        holder = (self._board.run.run_id, node.key)
+        gpus = self._tools.ledger.take(holder, demand)
         if gpus is None:
             return
         try:
             self._launch(start, explanation, demand, gpus)
         except (PipelineError, OSError):
-            self._tools.ledger.give_back(node.key)
+            self._tools.ledger.give_back(holder)
             raise
 
     def _prepare(self, node: Node, component: ir.Component, container: ir.Container, inputs: Values) -> Start:

@@ -8,10 +8,10 @@ the lock (`exclusive`) moves tasks; anybody may request a stop. A newer state fo
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine import schema
 from pipeline.engine.database import Database, Journal, Listener, connect, to_json
 from pipeline.engine.fingerprint import digest_of_value
 from pipeline.engine.lock import StateLock
@@ -20,9 +20,8 @@ from pipeline.engine.records import Attempt, Event, Metric, Run
 from pipeline.engine.states import RunState, TaskState, check_run_move, check_task_move
 from pipeline.engine.tree import Node
 from pipeline.engine.values import Values
-from pipeline.errors import StateError
+from pipeline.errors import Conflict, StateError
 
-SCHEMA_VERSION = 1
 FILE = "seamline.db"
 
 
@@ -58,6 +57,11 @@ class Store(Reader):
             ) from error
         return store
 
+    @property
+    def database(self) -> Database:
+        """For the other modules of this package that keep tables in the same file."""
+        return self._database
+
     def close(self) -> None:
         """Closes the database. The lock, if held, goes with the object's owner."""
         self._db.close()
@@ -76,22 +80,31 @@ class Store(Reader):
             self._lock.release()
 
     def _migrate(self, read_only: bool) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        version, newest = schema.version(self._db), schema.newest()
+        if version > newest:
             raise StateError(
-                f"state folder {self.directory} has version {version}; this Seamline reads up to {SCHEMA_VERSION}. "
+                f"state folder {self.directory} has version {version}; this Seamline reads up to {newest}. "
                 "Update Seamline, or give another folder with --state"
             )
-        if version == 0 and read_only:  # whoever makes it has not come so far
-            raise _no_state(self.directory)
-        if version == 0:
-            schema = resources.files("pipeline.engine").joinpath("schema.sql").read_text(encoding="utf-8")
-            self._db.executescript(f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
+        if version < newest and read_only:  # whoever makes it has not come so far, or an older Seamline made it
+            raise _no_state(self.directory) if version == 0 else _old_state(self.directory)
+        schema.migrate(self._db)
 
     # Runs
 
-    def add_run(self, run: Run, pipeline_text: str) -> None:
-        """Records a new run."""
+    def keep_pipeline(self, text: str) -> str:
+        """Keeps the text of a pipeline, once, and returns the digest by which it is found."""
+        digest = digest_of_value(text)
+        with self._database.writing():
+            self._db.execute("INSERT OR IGNORE INTO pipelines VALUES (?, ?)", (digest, text))
+        return digest
+
+    def add_run(self, run: Run, pipeline_text: str) -> str:
+        """Records a new run, unless its `run_key` has one already: whoever launches with a key launches once.
+
+        Returns:
+            The run's id, or that of the run that has the key.
+        """
         digest = digest_of_value(pipeline_text)
         columns = {
             "run_id": run.run_id,
@@ -107,11 +120,21 @@ class Store(Reader):
             "forced_json": to_json(run.forced),
             "overrides_json": to_json(run.overrides),
             "cache": run.cache,
+            "description": run.description,
+            "experiment_id": run.experiment_id,
+            "version_id": run.version_id,
+            "recurring_id": run.recurring_id,
+            "scheduled": run.scheduled,
+            "run_key": run.run_key,
         }
         with self._database.writing() as journal:
+            taken = self._db.execute("SELECT run_id FROM runs WHERE run_key = ? AND run_key <> ''", (run.run_key,))
+            if earlier := taken.fetchone():
+                return str(earlier["run_id"])
             self._db.execute("INSERT OR IGNORE INTO pipelines VALUES (?, ?)", (digest, pipeline_text))
             self._database.insert("runs", columns)
             journal(run.created, run.run_id, "", "run", {"state": run.state, "source": run.source})
+        return run.run_id
 
     def move_run(self, run_id: str, state: RunState, now: float, reason: str = "", executor: str | None = None) -> None:
         """Moves a run to a state; staying where it is records only the executor.
@@ -144,25 +167,33 @@ class Store(Reader):
             self._database.update("runs", {"stop_requested": 1}, {"run_id": run_id})
             journal(now, run_id, "", "stop requested", {})
 
-    def reset_for_retry(self, run_id: str, now: float, reason: str) -> None:
+    def reset_for_retry(self, run: Run, now: float, reason: str) -> None:
         """Makes a run ready to go on: what did not succeed waits again, what succeeded stays.
 
         Raises:
-            Conflict: the run's state does not allow it.
+            Conflict: the run's state does not allow it, or has changed since it was read.
         """
-        run = self.run(run_id)
         if run.state is not RunState.PENDING:
             check_run_move(run.state, RunState.PENDING)
         clean = {"state": TaskState.PENDING, "reason": "", "ended": 0, "retry_at": 0, "progress_json": "{}"}
         with self._database.writing() as journal:
+            self._refuse_change(run)
             self._database.update(
-                "runs", {"state": RunState.PENDING, "reason": "", "ended": 0, "stop_requested": 0}, {"run_id": run_id}
+                "runs",
+                {"state": RunState.PENDING, "reason": "", "ended": 0, "stop_requested": 0},
+                {"run_id": run.run_id},
             )
-            journal(now, run_id, "", "retry", {"reason": reason})
-            for task in self.tasks(run_id):
+            journal(now, run.run_id, "", "retry", {"reason": reason})
+            for task in self.tasks(run.run_id):
                 if task.state not in (TaskState.SUCCEEDED, TaskState.RUNNING, TaskState.PENDING):
-                    self._database.update("tasks", clean, {"run_id": run_id, "key": task.key})
-                    journal(now, run_id, task.key, "task", {"state": TaskState.PENDING, "reason": reason})
+                    self._database.update("tasks", clean, {"run_id": run.run_id, "key": task.key})
+                    journal(now, run.run_id, task.key, "task", {"state": TaskState.PENDING, "reason": reason})
+
+    def _refuse_change(self, run: Run) -> None:
+        """Inside a transaction: whoever decided by an older look at the run must look again."""
+        latest = self.run(run.run_id)
+        if (latest.state, latest.executor) != (run.state, run.executor):
+            raise Conflict(f"run {run.run_id[:8]} has just become {latest.state}; look at it again")
 
     # Tasks
 
@@ -305,6 +336,10 @@ _FIRST_START = (
 
 def _no_state(directory: Path) -> StateError:
     return StateError(f"there is no state in {directory}; `seamline run` makes one, --state names another folder")
+
+
+def _old_state(directory: Path) -> StateError:
+    return StateError(f"{directory} was made by an older Seamline and can only be read here; make it writable once")
 
 
 def _encoded(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pipeline.engine import database
 from pipeline.engine.lock import StateLock
 from pipeline.engine.records import Run
 from pipeline.engine.states import RunState
-from pipeline.engine.store import SCHEMA_VERSION, Store
+from pipeline.engine import schema
+from pipeline.engine.store import Store
 from pipeline.errors import Conflict, NotFound, StateError
 
 
@@ -70,7 +71,7 @@ def test_a_run_is_found_by_its_beginning_or_as_latest(tmp_path: Path) -> None:
 def test_a_newer_state_folder_is_refused_with_advice(tmp_path: Path) -> None:
     Store.open(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "seamline.db")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.execute(f"PRAGMA user_version = {schema.newest() + 1}")
     connection.close()
     for read_only in (False, True):
         with pytest.raises(StateError, match="Update Seamline, or give another folder"):

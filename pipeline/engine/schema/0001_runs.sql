@@ -1,4 +1,4 @@
--- The state of an engine. Version: see SCHEMA_VERSION in store.py. Times: seconds since 1970. JSON columns end in _json.
+-- The state of an engine, version 1. Times: seconds since 1970. JSON columns end in _json.
 
 CREATE TABLE pipelines (digest TEXT PRIMARY KEY, text TEXT NOT NULL);
 
