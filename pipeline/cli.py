@@ -13,26 +13,17 @@ from rich.console import Console
 
 from pipeline.command_errors import OneLineErrors
 from pipeline.errors import PipelineError, RecipeError
-
-state_option = click.option(
-    "--state",
-    "state_dir",
-    envvar="SEAMLINE_STATE",
-    default=".seamline",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of runs, cache and data.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable."
-)
+from pipeline.options import json_option, set_option, state_option
+from pipeline.serve_command import serve
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="seamline")
 def main() -> None:
     """Rounds of labelled pictures in, one honest, reproducible prediction file out."""
+
+
+main.add_command(serve)
 
 
 @main.command()

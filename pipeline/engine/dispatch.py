@@ -49,13 +49,17 @@ class Dispatcher:
             StateError: another process executes runs of this state folder.
         """
         with self._store.exclusive():
-            try:
-                while not stopped.is_set():
-                    if not self.turn():
-                        self._sleep(self._engine.pace.poll_s)
-            finally:
-                for run_id in list(self._live):
-                    self._let_go(run_id)
+            self.loop(stopped)
+
+    def loop(self, stopped: threading.Event) -> None:
+        """As `run`, for a caller that has the lock."""
+        try:
+            while not stopped.is_set():
+                if not self.turn():
+                    self._sleep(self._engine.pace.poll_s)
+        finally:
+            for run_id in list(self._live):
+                self._let_go(run_id)
 
     def turn(self) -> bool:
         """Looks once at every run; False when nothing is left to do right now. The caller has the lock."""

@@ -134,6 +134,17 @@ class Reader:
         sql = "SELECT * FROM journal WHERE run_id = ? AND sequence > ? ORDER BY sequence"
         return [load(Event, row) for row in self._db.execute(sql, (run_id, after))]
 
+    def pulse(self, run_id: str = "") -> str:
+        """A text that changes whenever a run (or, without one, anything) does, or a running task says something."""
+        where, given = (" AND attempts.run_id = ?", (run_id,)) if run_id else ("", ())
+        journalled = "SELECT max(sequence) FROM journal" + (" WHERE run_id = ?" if run_id else "")
+        said = (
+            "SELECT total(log_offset) FROM attempts JOIN tasks USING (run_id, key) "
+            "WHERE tasks.state = 'RUNNING' AND attempts.state = 'RUNNING'"
+        )
+        row = self._db.execute(f"SELECT ({journalled}), ({said}{where})", given * 2).fetchone()
+        return f"{row[0] or 0}.{row[1]:.0f}"
+
     def stop_requested(self, run_id: str) -> bool:
         """Whether somebody asked to terminate the run."""
         row = self._db.execute("SELECT stop_requested FROM runs WHERE run_id = ?", (run_id,)).fetchone()

@@ -1,0 +1,1 @@
+"""What the console shows of our own pipelines: implementations of the protocols in `pipeline.server.domain`."""

@@ -1,0 +1,5 @@
+"""Implements pipeline.server.domain.comparison."""
+
+
+class LocalComparison:
+    """See pipeline.server.domain.comparison.Comparison."""

@@ -1,0 +1,5 @@
+"""Implements pipeline.server.domain.recipes."""
+
+
+class LocalRecipes:
+    """See pipeline.server.domain.recipes.Recipes."""

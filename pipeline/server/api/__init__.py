@@ -1,0 +1,1 @@
+"""KFP's v2beta1 REST API, and our own extensions under `/seamline/v1`."""
