@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from components import knobs
+from components import knobs, progress
 from components.errors import StepError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -87,7 +87,7 @@ def resolve(settings: ModuleType, values: Mapping[str, Any]) -> tuple[Any, Any]:
     named after the step (or after the input `phase`) overrides the knobs given for all. Keys that belong to neither,
     which KFP adds for resources, are ignored.
     """
-    step = settings.__name__.split(".")[-2]
+    step = _step_name(settings)
     known_inputs = {f.name for f in fields(settings.Inputs)}
     known_knobs = {f.name for f in fields(settings.Settings)}
     inputs = knobs.from_mapping(settings.Inputs, {k: v for k, v in values.items() if k in known_inputs})
@@ -126,6 +126,9 @@ def _run_in_pipeline(settings: ModuleType, run: Run, message: dict[str, Any]) ->
     target = Path(message["outputs"]["outputFile"])
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(body, allow_nan=False), encoding="utf-8")
+    known = knobs.types_of(settings.Inputs) | knobs.types_of(settings.Settings)
+    values = message.get("inputs", {}).get("parameterValues", {})
+    progress.made(_step_name(settings), {k: v for k, v in values.items() if k in known}, summary.results)
 
 
 def _run_by_hand(settings: ModuleType, run: Run, arguments: dict[str, Any]) -> None:
@@ -138,7 +141,7 @@ def _run_by_hand(settings: ModuleType, run: Run, arguments: dict[str, Any]) -> N
 
 
 def _run(settings: ModuleType, run: Run, inputs: Any, knob_values: Any, paths: dict[str, Path]) -> Summary:
-    step = settings.__name__.split(".")[-2]
+    step = _step_name(settings)
     for path in paths.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = f"{inputs.data_root.rstrip('/')}/unfinished/{fingerprint(step, inputs, knob_values)}"
@@ -151,6 +154,10 @@ def _run(settings: ModuleType, run: Run, inputs: Any, knob_values: Any, paths: d
     return summary
 
 
+def _step_name(settings: ModuleType) -> str:
+    return settings.__name__.split(".")[-2]
+
+
 def _local(uri: str) -> Path:
     for scheme, mount in MOUNTS.items():
         if uri.startswith(scheme):
@@ -159,7 +166,7 @@ def _local(uri: str) -> Path:
 
 
 def _parser(settings: ModuleType) -> argparse.ArgumentParser:
-    step = settings.__name__.split(".")[-2]
+    step = _step_name(settings)
     parser = argparse.ArgumentParser(
         prog=f"python -m components.{step}",
         description=settings.__doc__,

@@ -11,9 +11,10 @@ from typing import Any
 import click
 from rich.console import Console
 
+from pipeline import remote_command
 from pipeline.command_errors import OneLineErrors
 from pipeline.errors import PipelineError, RecipeError
-from pipeline.options import json_option, set_option, state_option
+from pipeline.options import Host, endpoint_options, json_option, set_option, state_option
 from pipeline.serve_command import serve
 
 
@@ -24,6 +25,7 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(remote_command.submit)
 
 
 @main.command()
@@ -80,9 +82,13 @@ def compile_command(recipe: str, output: Path, overrides: tuple[str, ...]) -> No
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many, newest first; 0 for all."
 )
+@endpoint_options()
 @json_option
-def runs_command(state_dir: Path, limit: int, as_json: bool) -> None:
+def runs_command(state_dir: Path, limit: int, host: Host | None, as_json: bool) -> None:
     """List runs, newest first."""
+    if host:
+        remote_command.list_runs(host, limit, as_json)
+        return
     from pipeline import local, show
     from pipeline.engine.store import Store
 
@@ -140,9 +146,13 @@ def logs(run_id: str, task: str, follow: bool, attempt: int, state_dir: Path) ->
 @main.command()
 @click.argument("run_id", metavar="RUN")
 @state_option
+@endpoint_options()
 @json_option
-def terminate(run_id: str, state_dir: Path, as_json: bool) -> None:
+def terminate(run_id: str, state_dir: Path, host: Host | None, as_json: bool) -> None:
     """Stop RUN, also when another process executes it; `seamline retry` goes on where it stopped."""
+    if host:
+        remote_command.terminate(host, run_id, as_json)
+        return
     from pipeline import local, words
     from pipeline.engine.store import Store
 
@@ -158,9 +168,13 @@ def terminate(run_id: str, state_dir: Path, as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.option("--plan", "plan_only", is_flag=True, help="Only show what would run.")
 @state_option
+@endpoint_options()
 @json_option
-def retry(run_id: str, plan_only: bool, state_dir: Path, as_json: bool) -> None:
+def retry(run_id: str, plan_only: bool, state_dir: Path, host: Host | None, as_json: bool) -> None:
     """Go on with a failed, stopped or interrupted RUN; what succeeded is kept."""
+    if host:
+        remote_command.retry(host, run_id, as_json)
+        return
     from pipeline import local, running
 
     engine = local.open_engine(state_dir, must_exist=True)
@@ -177,9 +191,21 @@ def retry(run_id: str, plan_only: bool, state_dir: Path, as_json: bool) -> None:
 @set_option
 @click.option("--plan", "plan_only", is_flag=True, help="Only show what would run.")
 @state_option
+@endpoint_options()
 @json_option
-def rerun(run_id: str, task: str, overrides: tuple[str, ...], plan_only: bool, state_dir: Path, as_json: bool) -> None:
+def rerun(
+    run_id: str,
+    task: str,
+    overrides: tuple[str, ...],
+    plan_only: bool,
+    state_dir: Path,
+    host: Host | None,
+    as_json: bool,
+) -> None:
     """Repeat one TASK of any RUN in a new run, with changed settings if wished."""
+    if host:
+        remote_command.rerun(host, run_id, task, dict(_split(text) for text in overrides), plan_only, as_json)
+        return
     from pipeline import changes as checking
     from pipeline import local, running
     from pipeline.engine.store import Store

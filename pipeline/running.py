@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from pipeline import local, score, show, words
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Run, Task
 from pipeline.engine.runner import Engine
-from pipeline.engine.states import RunState, TaskState
+from pipeline.engine.states import RUN_ENDED, RunState, TaskState
 from pipeline.engine.store import Store
 from pipeline.errors import NotFound
 from pipeline.live import LiveProgress
 
 LOG_LINES_SHOWN = 15
+FOLLOW_S = 0.3
 # Lines of a log that explain no failure: progress for machines, and what TensorFlow says about a machine without GPU.
 MACHINE_LINE = re.compile(r"::|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] |WARNING: All log messages before absl::InitializeLog")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,14 +89,33 @@ class Outcome:
 
 
 def execute(engine: Engine, state_dir: Path, run_id: str, as_json: bool) -> None:
-    """Executes a prepared run, prints how it ended and exits with 1 if it did not succeed."""
-    with _signals(engine), LiveProgress(state_dir, run_id, terminal()):
-        state = engine.execute(run_id)
+    """Executes a prepared run, prints how it ended and exits with 1 if it did not succeed.
+
+    Where a server executes the folder's runs, it is only watched: Ctrl-C ends the watching, not the run.
+    """
     reader = Store.open(state_dir, read_only=True)
+    with LiveProgress(state_dir, run_id, terminal()):
+        state = _followed(reader, run_id) if engine.is_served() else _executed(engine, run_id)
     ended = outcome(reader, reader.run(run_id))
     click.echo(json.dumps(ended.as_json(), indent=2) if as_json else ended.text())
     if state is not RunState.SUCCEEDED:
         sys.exit(1)
+
+
+def _executed(engine: Engine, run_id: str) -> RunState:
+    with _signals(engine):
+        return engine.execute(run_id)
+
+
+def _followed(reader: Reader, run_id: str) -> RunState:
+    """Waits until whoever executes the run has ended it."""
+    try:
+        while (state := reader.run(run_id).state) not in RUN_ENDED:
+            time.sleep(FOLLOW_S)
+    except KeyboardInterrupt:
+        click.echo(f"the server goes on with run {run_id[:8]}; `seamline terminate {run_id[:8]}` stops it", err=True)
+        sys.exit(130)
+    return state
 
 
 def outcome(reader: Reader, run: Run) -> Outcome:

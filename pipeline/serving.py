@@ -69,7 +69,7 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None]) -> No
     """
     store = Store.open(state_dir)
     stopping = threading.Event()
-    with store.exclusive(), _listening(address) as listener:
+    with store.exclusive(serving=True), _listening(address) as listener:
         app = create_app(Services(state_dir, make_engine, domain()), Access(address.token), stopping)
         worker = threading.Thread(target=_dispatch, args=(state_dir, stopping), name="dispatcher", daemon=True)
         config = uvicorn.Config(

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.errors import StateError
 
 FILE = "seamline.lock"
+SERVING = "serving"
 
 
 class StateLock:
@@ -17,14 +18,14 @@ class StateLock:
         self._descriptor: int | None = None
         self._depth = 0
 
-    def acquire(self) -> None:
-        """Takes the lock.
+    def acquire(self, serving: bool = False) -> None:
+        """Takes the lock; `serving` tells others that runs they make will be executed.
 
         Raises:
             StateError: another process holds it.
         """
         if self._depth == 0:
-            self._descriptor = self._locked_descriptor()
+            self._descriptor = self._locked_descriptor(serving)
         self._depth += 1
 
     def release(self) -> None:
@@ -34,17 +35,38 @@ class StateLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _locked_descriptor(self) -> int:
+    def _locked_descriptor(self, serving: bool) -> int:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)  # not inherited by children (PEP 446)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, 64).decode().strip() or "another process"
             os.close(descriptor)
-            raise StateError(
-                f"state folder {self._path.parent} is executing runs in process {holder}; "
-                "wait for it, terminate its run, or give another folder with --state"
-            ) from None
+            raise StateError(_held(self._path.parent, *holder.split())) from None
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        os.write(descriptor, f"{os.getpid()}{' ' + SERVING if serving else ''}".encode())
         return descriptor
+
+
+def is_served(directory: Path) -> bool:
+    """Whether a living server executes the runs of a state folder."""
+    try:
+        descriptor = os.open(directory / FILE, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return SERVING in os.read(descriptor, 64).decode().split()
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _held(directory: Path, pid: str, role: str = "") -> str:
+    if role == SERVING:
+        return f"state folder {directory} is served by process {pid}; stop that server, or give another --state"
+    return (
+        f"state folder {directory} is executing runs in process {pid}; "
+        "wait for it, terminate its run, or give another folder with --state"
+    )

@@ -67,6 +67,21 @@ def two_steps_ir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return target.read_text()
 
 
+@dsl.pipeline(name="slow")
+def slow(mark: str):
+    """One task of two seconds that leaves a line in a file when it starts."""
+    read = "import json,sys; print(json.loads(sys.argv[1])['inputs']['parameterValues']['mark'])"
+    shell_step("wait", f'echo run >> "$(python -c "{read}" "$0")"; sleep 2', mark=str)(mark=mark)
+
+
+@pytest.fixture(scope="session")
+def slow_ir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """IR of a pipeline whose one task takes two seconds and counts its starts in the file `mark`."""
+    target = tmp_path_factory.mktemp("ir") / "slow.yaml"
+    compiler.Compiler().compile(slow, str(target))
+    return target.read_text()
+
+
 @pytest.fixture
 def compile_ir(tmp_path: Path) -> Callable[[Any], str]:
     """Compiles any pipeline function."""

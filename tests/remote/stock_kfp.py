@@ -1,0 +1,120 @@
+"""What a stock KFP 2.17 tells of a run, and no more: rows named like Argo's nodes, without tree, inputs or outputs.
+
+An engine of ours does the work behind it, so that a derived pipeline really runs.
+"""
+
+import json
+import threading
+from typing import Any
+
+import yaml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from pipeline.engine.launch import ProcessLauncher
+from pipeline.engine.runner import Engine
+from pipeline.engine.states import RunState
+from pipeline.engine.store import Store
+from pipeline.engine.tools import Pace
+
+
+class StockKfp:
+    """A fake endpoint. `lost_logs` are pod names whose logs are gone; `answers` are statuses to give first."""
+
+    def __init__(self, state_dir: Any) -> None:
+        self.state_dir = state_dir
+        self.lost_logs: set[str] = set()
+        self.answers: list[int] = []
+        self.app = Starlette(
+            routes=[
+                Route("/apis/v2beta1/runs", self.create, methods=["POST"]),
+                Route("/apis/v2beta1/runs", self.list),
+                Route("/apis/v2beta1/experiments", lambda r: JSONResponse({})),
+                Route("/apis/v2beta1/runs/{run_id}:retry", self.retry, methods=["POST"]),
+                Route("/apis/v2beta1/runs/{run_id}", self.get),
+                Route("/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log", self.log),
+            ]
+        )
+
+    def engine(self) -> tuple[Store, Engine]:
+        store = Store.open(self.state_dir)
+        return store, Engine(store, ProcessLauncher(), pace=Pace(0.02, 1.0))
+
+    def _execute(self, run_id: str) -> None:
+        worker = threading.Thread(target=lambda: self.engine()[1].execute(run_id))
+        worker.start()
+        worker.join()
+
+    async def create(self, request: Request) -> Response:
+        if self.answers:
+            return JSONResponse({"message": "not now"}, self.answers.pop(0))
+        body = await request.json()
+        spec = body["pipeline_spec"]
+        documents = [spec["pipeline_spec"], spec["platform_spec"]] if "pipeline_spec" in spec else [spec]
+        store, engine = self.engine()
+        parameters = body["runtime_config"]["parameters"]
+        run_id = engine.create_run(yaml.safe_dump_all(documents), parameters, body["display_name"])
+        self._execute(run_id)
+        return JSONResponse(self._body(store, run_id))
+
+    def list(self, request: Request) -> Response:
+        store, _ = self.engine()
+        wanted = json.loads(request.query_params.get("filter", '{"predicates": []}'))["predicates"]
+        names = [p["stringValue"] for p in wanted if p["key"] == "display_name"]
+        found = [r for r in store.runs() if not names or r.name in names]
+        return JSONResponse({"runs": [self._body(store, r.run_id) for r in found]} if found else {})
+
+    def get(self, request: Request) -> Response:
+        store, _ = self.engine()
+        run_id = request.path_params["run_id"]
+        if run_id not in {r.run_id for r in store.runs()}:
+            return JSONResponse({"code": 5, "message": f"Run {run_id} not found", "details": []}, 404)
+        return JSONResponse(self._body(store, run_id))
+
+    def retry(self, request: Request) -> Response:
+        store, engine = self.engine()
+        run = store.run(request.path_params["run_id"])
+        if run.state is not RunState.FAILED:
+            return JSONResponse({"code": 9, "message": "run is not FAILED"}, 400)
+        engine.retry(run.run_id)
+        self._execute(run.run_id)
+        return JSONResponse({})
+
+    def log(self, request: Request) -> Response:
+        store, _ = self.engine()
+        pod = request.path_params["node_id"]
+        task = next((t for t in store.tasks(request.path_params["run_id"]) if _pod(t) == pod), None)
+        if task is None or pod in self.lost_logs:
+            return PlainTextResponse("no such pod", 404)
+        path = store.log_path(task.run_id, task.key)
+        lines = [f"2026-01-01T00:00:00Z {line}" for line in path.read_text().splitlines()]
+        return PlainTextResponse("\n".join(lines))
+
+    def _body(self, store: Store, run_id: str) -> dict[str, Any]:
+        run = store.run(run_id)
+        rows = [
+            {
+                "task_id": f"uuid-{n}",
+                "display_name": t.name,
+                "state": "SUCCEEDED",
+                "child_tasks": [{"pod_name": _pod(t)}],
+            }
+            for n, t in enumerate(store.tasks(run_id))
+            if t.is_leaf
+        ]
+        documents = [d for d in yaml.safe_load_all(store.pipeline_text(run_id)) if d]
+        return {
+            "run_id": run.run_id,
+            "display_name": run.name,
+            "state": str(run.state),
+            "created_at": "2026-01-01T00:00:00Z",
+            "pipeline_spec": documents[0],
+            "runtime_config": {"parameters": dict(run.parameters)},
+            "run_details": {"task_details": rows},
+        }
+
+
+def _pod(task: Any) -> str:
+    return "pod-" + "".join(c if c.isalnum() else "-" for c in task.key)

@@ -1,0 +1,108 @@
+"""Submitting, retrying and repeating one task on an endpoint that tells no more than a stock KFP does."""
+
+import importlib.util
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.errors import NotFound, PipelineError
+from pipeline.remote import Endpoint, made_in
+
+_SPEC = importlib.util.spec_from_file_location("stock_kfp", Path(__file__).with_name("stock_kfp.py"))
+stock_kfp = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(stock_kfp)
+
+
+@pytest.fixture
+def cluster(machine, tmp_path):
+    return stock_kfp.StockKfp(tmp_path / "state")
+
+
+@pytest.fixture
+def endpoint(cluster):
+    return Endpoint("http://cluster", client=TestClient(cluster.app, base_url="http://cluster"))
+
+
+@pytest.fixture
+def submitted(endpoint, machine, rounds_ir):
+    run_id = endpoint.submit(rounds_ir, {"counter": str(machine.counter)}, "first run")
+    machine.ran()
+    return run_id
+
+
+def test_a_submitted_run_is_found_again_by_its_name(endpoint, submitted):
+    assert endpoint.find_run("first run") == submitted
+    assert endpoint.find_run("another") is None
+    assert [(run.name, run.state) for run in endpoint.wait(submitted, poll_s=0)] == [("first run", "SUCCEEDED")]
+
+
+def test_one_task_is_repeated_with_a_change_and_the_rest_is_reused(endpoint, machine, submitted):
+    derived = endpoint.plan_rerun(submitted, "sleeve/a/train", {"epochs": "7"})
+    again = endpoint.submit(derived.text, {}, "again")
+    assert machine.ran() == [
+        "merge(['train(7,a,cut(sleeve,ingest()))', 'train(3,b,cut(sleeve,ingest()))'])",
+        "report([\"merge(['train(7,a,cut(sleeve,ingest()))', 'train(3,b,cut(sleeve,ingest()))'])\", "
+        "\"merge(['train(3,a,cut(skirt,ingest()))', 'train(3,b,cut(skirt,ingest()))'])\"])",
+        "train(7,a,cut(sleeve,ingest()))",
+    ]
+    assert endpoint.run(again).state == "SUCCEEDED"
+
+
+def test_a_task_whose_log_is_gone_runs_again(endpoint, cluster, submitted):
+    cluster.lost_logs = {"pod-ingest"}
+    rows = {row.label: row for row in endpoint.plan_rerun(submitted, "skirt/a/train", {}).rows}
+    assert rows["ingest"].action == "run"
+    assert rows["ingest"].reason == "its outputs are not known; the endpoint's cache may have them"
+
+
+def test_an_unknown_input_is_refused_before_anything_runs(endpoint, submitted):
+    with pytest.raises(PipelineError, match="did you mean 'epochs'"):
+        endpoint.plan_rerun(submitted, "skirt/a/train", {"epoch": "7"})
+
+
+def test_a_run_that_succeeded_cannot_be_retried_and_the_endpoints_words_are_shown(endpoint, submitted):
+    with pytest.raises(PipelineError, match="refused runs/.*: run is not FAILED"):
+        endpoint.retry(submitted)
+
+
+def test_an_unknown_run_is_not_found(endpoint):
+    with pytest.raises(NotFound, match="Run nothing not found"):
+        endpoint.run("nothing")
+
+
+def test_a_submission_that_was_answered_with_an_error_is_not_sent_twice(endpoint, cluster, machine, rounds_ir):
+    cluster.answers = [503]
+    with pytest.raises(PipelineError, match="not now"):
+        endpoint.submit(rounds_ir, {"counter": str(machine.counter)}, "once")
+    assert machine.ran() == [] and cluster.answers == []
+
+
+def test_a_look_is_repeated_when_the_connection_breaks_and_a_submission_is_not(monkeypatch):
+    monkeypatch.setattr("pipeline.remote.time.sleep", lambda seconds: None)
+    seen = []
+
+    def broken(request):
+        seen.append(request.method)
+        raise httpx.ReadError("connection reset")
+
+    endpoint = Endpoint(
+        "http://cluster", client=httpx.Client(transport=httpx.MockTransport(broken), base_url="http://c")
+    )
+    with pytest.raises(PipelineError, match="does not answer"):
+        endpoint.run("r")
+    with pytest.raises(PipelineError, match="does not answer"):
+        endpoint.terminate("r")
+    assert seen == ["GET"] * 4 + ["POST"]
+
+
+def test_a_step_that_prints_something_like_our_lines_confuses_nobody():
+    assert (
+        made_in('::made {"component": 3\n::made []\n::made {"component": "a", "inputs": "d"}\nx ::made nothing') == {}
+    )
+
+
+def test_an_address_without_scheme_is_one_clear_line():
+    with pytest.raises(PipelineError, match="--host cluster:8080 is no address; expected http://HOST:PORT"):
+        Endpoint("cluster:8080")

@@ -1,0 +1,112 @@
+"""`seamline serve` as a process: it says where it is, executes runs, ends when asked to, and shares no state folder."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pipeline.engine.states import RUN_ENDED, RunState
+from pipeline.engine.store import Store
+
+SECONDS = 30
+
+
+def seamline(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+@contextlib.contextmanager
+def served(state: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server on a free port and its address."""
+    command = [sys.executable, "-m", "pipeline", "serve", "--port", "0", "--state", str(state), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stderr.readline()
+        assert line.startswith("console "), line + process.stderr.read()
+        yield process, line.split()[1]
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    ends = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.05)
+
+
+def ended(store: Store, run_id: str) -> bool:
+    return store.run(run_id).state in RUN_ENDED
+
+
+def test_a_run_that_anybody_makes_is_executed_by_the_server(engine, state_dir, two_steps_ir):
+    store = Store.open(state_dir)
+    with served(state_dir):
+        run_id = engine.create_run(two_steps_ir, {})
+        until(lambda: ended(store, run_id))
+    assert store.run(run_id).state is RunState.SUCCEEDED
+
+
+def test_a_command_watches_the_server_execute_what_it_asked_for(engine, state_dir, two_steps_ir):
+    failed = engine.create_run(two_steps_ir, {"fail": True})
+    engine.execute(failed)
+    with served(state_dir):
+        told = seamline("retry", failed[:8], "--state", state_dir)
+    assert told.returncode == 1
+    assert "shout failed" in told.stdout
+    assert Store.open(state_dir).task(failed, "shout").attempts == 2
+
+
+def test_a_second_server_on_the_same_state_folder_is_refused_with_the_first_ones_process(state_dir):
+    with served(state_dir) as (first, _):
+        second = seamline("serve", "--port", "0", "--state", state_dir)
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"error: state folder {state_dir} is served by process {first.pid}; stop that server, or give another --state\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_end_it_ends_also_while_a_browser_listens(state_dir, number):
+    with served(state_dir) as (process, address), httpx.stream("GET", address + "/live") as stream:
+        next(stream.iter_lines())
+        process.send_signal(number)
+        assert process.wait(timeout=SECONDS) in (0, -number, 128 + number)
+
+
+def test_tasks_outlive_the_server_and_the_next_one_takes_them_up(engine, state_dir, slow_ir, tmp_path):
+    run_id = engine.create_run(slow_ir, {"mark": str(tmp_path / "runs")})
+    store = Store.open(state_dir)
+    with served(state_dir) as (process, _):
+        until((tmp_path / "runs").exists)
+        os.kill(process.pid, signal.SIGKILL)
+    with served(state_dir):
+        until(lambda: ended(store, run_id))
+    assert store.run(run_id).state is RunState.SUCCEEDED
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+def test_other_machines_are_let_in_only_with_a_token(state_dir, tmp_path):
+    refused = seamline("serve", "--host", "0.0.0.0", "--state", state_dir)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    short = tmp_path / "token"
+    short.write_text("1234")
+    assert "16 or more" in seamline("serve", "--token-file", short, "--state", state_dir).stderr
+
+
+def test_a_port_that_is_taken_is_one_clear_line(state_dir):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = seamline("serve", "--port", taken.getsockname()[1], "--state", state_dir)
+    assert told.returncode == 2
+    assert told.stderr.startswith("error: cannot listen at 127.0.0.1:") and told.stderr.count("\n") == 1
