@@ -41,7 +41,7 @@ def endpoint_options(required: bool = False) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         @functools.wraps(command)
         def with_host(*args: Any, host: str | None, token_file: Path | None, **options: Any) -> Any:
-            return command(*args, host=Host(host, _token(token_file)) if host else None, **options)
+            return command(*args, host=Host(host, read_token(token_file)) if host else None, **options)
 
         file = click.option("--token-file", type=click.Path(path_type=Path), help="File with the endpoint's token.")
         address = click.option(
@@ -56,7 +56,8 @@ def endpoint_options(required: bool = False) -> Callable[[F], F]:
     return decorate
 
 
-def _token(file: Path | None) -> str:
+def read_token(file: Path | None) -> str:
+    """The token in a file; empty without one."""
     try:
         return file.read_text(encoding="utf-8").strip() if file else ""
     except (OSError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -119,6 +119,16 @@ class Endpoint:
             else:
                 time.sleep(poll_s)
 
+    def rows(self, run_id: str) -> list[tuple[str, str]]:
+        """Name and state of what the endpoint lists as tasks: on a stock KFP the nodes of a workflow."""
+        rows = self._get(f"/runs/{run_id}").get("run_details", {}).get("task_details", [])
+        return [(str(row["display_name"]), str(row.get("state", ""))) for row in rows if row.get("display_name")]
+
+    def labels(self, run_id: str) -> list[str]:
+        """Labels of the tasks that can be repeated, as far as loops can be unrolled by what the logs tell."""
+        _, pipeline, facts = self._known(run_id)
+        return [node.label for node in expand(pipeline, facts).leaves]
+
     def plan_rerun(self, run_id: str, task: str, changes: Mapping[str, Any]) -> derive.Derived:
         """Derives the pipeline that repeats one task of a run; see `derive.derive`.
 
@@ -127,19 +137,22 @@ class Endpoint:
             task: label of the task, a unique end of it, or its key.
             changes: inputs of the task to change.
         """
+        text, pipeline, facts = self._known(run_id)
+        chosen = derive.find(expand(pipeline, facts), task)
+        if changes:
+            rest = {key: record for key, record in facts.records.items() if key != chosen.key}
+            inputs = derive.find(expand(pipeline, Facts(facts.parameters, rest)), chosen.key).inputs.parameters
+            typed = typed_overrides(pipeline.components[chosen.component], inputs, changes)
+            facts = replace(facts, overrides={chosen.key: typed})
+        return derive.derive(text, facts, chosen.key)
+
+    def _known(self, run_id: str) -> tuple[str, Pipeline, Facts]:
+        """The IR of a run, as text and read, and what is known about the run."""
         body = self._get(f"/runs/{run_id}")
         text = self._pipeline_text(body)
         pipeline = irtext.read(text)
         parameters = irtext.fill_parameters(pipeline, body.get("runtime_config", {}).get("parameters", {}))
-        records = recorded(pipeline, parameters, self._made(body))
-        facts = Facts(parameters, records)
-        chosen = derive.find(expand(pipeline, facts), task)
-        if changes:
-            before = expand(pipeline, Facts(parameters, {k: r for k, r in records.items() if k != chosen.key}))
-            inputs = derive.find(before, chosen.key).inputs.parameters
-            typed = typed_overrides(pipeline.components[chosen.component], inputs, changes)
-            facts = Facts(parameters, records, {}, {chosen.key: typed})
-        return derive.derive(text, facts, chosen.key)
+        return text, pipeline, Facts(parameters, recorded(pipeline, parameters, self._made(body)))
 
     def _pipeline_text(self, body: Mapping[str, Any]) -> str:
         """The IR of a run: in the run itself, or in the version that it was made from."""

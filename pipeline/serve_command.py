@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.errors import PipelineError
-from pipeline.options import state_option
+from pipeline.options import read_token, state_option
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SHORTEST_TOKEN = 16
@@ -15,15 +15,20 @@ SHORTEST_TOKEN = 16
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; any other needs a token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token that everybody must give.")
+@click.option("--kfp", default="", metavar="URL", help="A KFP endpoint that the console shows beside this machine.")
+@click.option("--kfp-token-file", type=click.Path(path_type=Path), help="File with that endpoint's token.")
 @state_option
-def serve(host: str, port: int, token_file: Path | None, state_dir: Path) -> None:
+def serve(
+    host: str, port: int, token_file: Path | None, kfp: str, kfp_token_file: Path | None, state_dir: Path
+) -> None:
     """Serve the console and KFP's API, and execute runs."""
-    from pipeline import serving
+    from pipeline import remote, serving
 
+    endpoint = remote.Endpoint(kfp, read_token(kfp_token_file)) if kfp else None
     token = _token(token_file)
     if not token and host not in LOOPBACK:
         raise PipelineError(f"--host {host} lets other machines in, which needs a token; give --token-file FILE")
-    serving.serve(state_dir, serving.Address(host, port, token), _say)
+    serving.serve(state_dir, serving.Address(host, port, token), _say, endpoint)
 
 
 def _say(address: str) -> None:
@@ -35,10 +40,7 @@ def _say(address: str) -> None:
 def _token(file: Path | None) -> str:
     if file is None:
         return ""
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"--token-file {file} cannot be read: {error}") from error
+    token = read_token(file)
     if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or set(token) & set(' ;,"\\'):
         raise PipelineError(
             f"--token-file {file} holds no usable token; expected {SHORTEST_TOKEN} or more letters and digits on one "

@@ -1,9 +1,12 @@
 """`seamline serve`: server, dispatcher, and what else has to happen in time, in one process."""
 
+import contextlib
 import logging
+import signal
 import socket
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -11,17 +14,23 @@ from types import FrameType
 import uvicorn
 
 from pipeline import code_identity, local
+from pipeline.console.cluster import KfpCluster
+from pipeline.engine.clock import SystemClock
 from pipeline.engine.dispatch import Dispatcher
 from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.runner import Engine
 from pipeline.engine.store import Store
+from pipeline.engine.ticker import Ticker
 from pipeline.engine.tools import Hooks
 from pipeline.errors import PipelineError
+from pipeline.notices import Notices
+from pipeline.remote import Endpoint
 from pipeline.server.app import create_app
 from pipeline.server.guard import Access
 from pipeline.server.services import Domain, Services
 
 LOG = logging.getLogger("seamline")
+JOIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,8 @@ def make_engine(store: Store) -> Engine:
     return Engine(store, ProcessLauncher(), hooks=hooks)
 
 
-def domain() -> Domain:
-    """What the console knows of our own pipelines."""
+def domain(endpoint: Endpoint | None = None) -> Domain:
+    """What the console knows of our own pipelines, and of a KFP endpoint."""
     from pipeline.console import comparison, models, pictures, recipes, results, rounds
 
     return Domain(
@@ -52,16 +61,18 @@ def domain() -> Domain:
         models=models.LocalModels(),
         pictures=pictures.LocalPictures(),
         rounds=rounds.LocalRounds(),
+        cluster=KfpCluster(endpoint) if endpoint else None,
     )
 
 
-def serve(state_dir: Path, address: Address, ready: Callable[[str], None]) -> None:
+def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpoint: Endpoint | None = None) -> None:
     """Serves until it is asked to end; running tasks go on and are taken up by the next server or command.
 
     Args:
         state_dir: the state folder; made when missing.
         address: where to listen.
         ready: told the console's address once connections are taken.
+        endpoint: a KFP endpoint that the console shows beside this machine.
 
     Raises:
         StateError: the state folder cannot be used, or another process executes runs in it.
@@ -70,26 +81,42 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None]) -> No
     store = Store.open(state_dir)
     stopping = threading.Event()
     with store.exclusive(serving=True), _listening(address) as listener:
-        app = create_app(Services(state_dir, make_engine, domain()), Access(address.token), stopping)
-        worker = threading.Thread(target=_dispatch, args=(state_dir, stopping), name="dispatcher", daemon=True)
+        here = f"http://{address.host}:{listener.getsockname()[1]}"
+        app = create_app(Services(state_dir, make_engine, domain(endpoint)), Access(address.token), stopping)
+        workers = [
+            threading.Thread(target=job, args=(state_dir, stopping, here), name=name, daemon=True)
+            for name, job in (("dispatcher", _dispatch), ("ticker", _tick), ("notices", _notify))
+        ]
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
         )
-        ready(f"http://{address.host}:{listener.getsockname()[1]}")
-        worker.start()
+        ready(here)
+        for worker in workers:
+            worker.start()
         try:
             _Server(config, stopping).run(sockets=[listener])
         finally:
             stopping.set()
-            worker.join(timeout=10)
+            for worker in workers:
+                worker.join(timeout=JOIN_S)
 
 
 class _Server(uvicorn.Server):
-    """Ends streams first when asked to end: they would never end by themselves."""
+    """Ends streams first when asked to end (they would never end by themselves), and then ends without an error."""
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config)
         self._stopping = stopping
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """See uvicorn, which would raise the signal once more at the end."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn."""
@@ -97,9 +124,32 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _dispatch(state_dir: Path, stopping: threading.Event) -> None:
+def _dispatch(state_dir: Path, stopping: threading.Event, here: str) -> None:
+    """Executes runs; the lock is held by `serve`."""
     store = Store.open(state_dir)
-    Dispatcher(make_engine(store), store, stopping.wait).loop(stopping)  # the lock is held by `serve`
+    Dispatcher(make_engine(store), store, stopping.wait).loop(stopping)
+
+
+def _tick(state_dir: Path, stopping: threading.Event, here: str) -> None:
+    """Launches what recurring runs have due."""
+    store = Store.open(state_dir)
+    ticker = Ticker(store, make_engine(store), SystemClock())
+    _again(ticker.tick, stopping)
+
+
+def _notify(state_dir: Path, stopping: threading.Event, here: str) -> None:
+    """Tells webhooks how runs ended."""
+    notices = Notices(Store.open(state_dir), SystemClock(), link=lambda run_id: f"{here}/runs/{run_id}")
+    _again(notices.turn, stopping)
+
+
+def _again(work: Callable[[], object], stopping: threading.Event) -> None:
+    """Does something every second; a full disk or a busy database is a reason to try again, not to end."""
+    while not stopping.wait(1.0):
+        try:
+            work()
+        except (OSError, sqlite3.Error, PipelineError) as error:
+            LOG.warning("%s: %s; trying again", threading.current_thread().name, error)
 
 
 def _listening(address: Address) -> socket.socket:

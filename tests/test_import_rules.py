@@ -63,7 +63,7 @@ RULES = (
         ("pipeline.engine", "pipeline.server", "pipeline.errors", "pipeline.words", FOREIGN),
         ("kfp",),
     ),
-    Rule("pipeline/remote.py", ("pipeline", FOREIGN), ("pipeline.cli",)),
+    Rule("pipeline/remote.py", ("pipeline", "components.progress", FOREIGN), ("pipeline.cli", "kfp")),
     Rule("pipeline/cli.py", ("pipeline", "components", FOREIGN)),
     Rule("pipeline/__main__.py", ("pipeline.cli",)),
     Rule("pipeline/*", ("pipeline", *LIBRARIES, *FOUNDATIONS, FOREIGN), ("pipeline.cli", "kfp")),

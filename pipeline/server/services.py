@@ -9,6 +9,7 @@ from pipeline.engine.clock import Clock, SystemClock
 from pipeline.engine.reader import Reader
 from pipeline.engine.runner import Engine
 from pipeline.engine.store import Store
+from pipeline.server.domain.cluster import Cluster
 from pipeline.server.domain.comparison import Comparison
 from pipeline.server.domain.models import Models
 from pipeline.server.domain.pictures import Pictures
@@ -26,7 +27,7 @@ class _Own(threading.local):
 
 @dataclass(frozen=True)
 class Domain:
-    """What is known of our own pipelines; see each protocol."""
+    """What is known of our own pipelines, and a KFP endpoint if there is one; see each protocol."""
 
     results: Results
     recipes: Recipes
@@ -34,6 +35,7 @@ class Domain:
     models: Models
     pictures: Pictures
     rounds: Rounds
+    cluster: Cluster | None = None
 
 
 class Services:
