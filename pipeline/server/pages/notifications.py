@@ -1,0 +1,68 @@
+"""`/notifications`: who is told when a run has ended, and whether that worked."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from pipeline.engine.outbox import Moment, Outbox
+from pipeline.errors import PipelineError
+from pipeline.server import rendering
+
+
+def notifications(request: Request) -> Response:
+    """Receivers, and what was delivered lately."""
+    return _page(request)
+
+
+async def add(request: Request) -> Response:
+    """Adds a receiver."""
+    given = {name: str(value) for name, value in (await request.form()).items()}
+    return await run_in_threadpool(_add, request, given)
+
+
+def _add(request: Request, given: dict[str, str]) -> Response:
+    services = request.app.state.services
+    try:
+        moment = given.get("moment", Moment.FAILED)
+        Outbox(services.store).add(given.get("url", ""), moment, services.clock.now(), given.get("secret", ""))
+    except PipelineError as error:
+        return _page(request, str(error), given.get("url", ""))
+    return RedirectResponse("/notifications", 303)
+
+
+def remove(request: Request) -> Response:
+    """Removes a receiver."""
+    services = request.app.state.services
+    Outbox(services.store).remove(request.path_params["notification_id"], services.clock.now())
+    return RedirectResponse("/notifications", 303)
+
+
+def _page(request: Request, problem: str = "", url: str = "") -> Response:
+    outbox = Outbox(request.app.state.services.store)
+    shown = [
+        {"notification_id": r.notification_id, "url": r.shown_url, "moment": str(r.moment), "signed": bool(r.secret)}
+        for r in outbox.receivers()
+    ]
+    names = {r["notification_id"]: r["url"] for r in shown}
+    told = [
+        {
+            "run_id": d.run_id,
+            "to": names.get(d.notification_id, "a receiver that was removed"),
+            "created": d.created,
+            "attempts": d.attempts,
+            "delivered": d.delivered,
+            "next_try": d.next_try,
+            "problem": d.problem,
+        }
+        for d in outbox.deliveries()
+    ]
+    data = {"receivers": shown, "deliveries": told, "problem": problem}
+    return rendering.respond(request, "notifications.html", data, 400 if problem else 200, url=url)
+
+
+routes = [
+    Route("/notifications", notifications),
+    Route("/notifications", add, methods=["POST"]),
+    Route("/notifications/{notification_id}/remove", remove, methods=["POST"]),
+]
