@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from pipeline import remote_command
+from pipeline import remote_command, watch_command
 from pipeline.command_errors import OneLineErrors
 from pipeline.errors import PipelineError, RecipeError
 from pipeline.options import Host, endpoint_options, json_option, set_option, state_option
@@ -26,6 +26,8 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(remote_command.submit)
+main.add_command(watch_command.watch)
+main.add_command(watch_command.rollback)
 
 
 @main.command()

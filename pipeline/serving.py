@@ -85,7 +85,7 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpo
         app = create_app(Services(state_dir, make_engine, domain(endpoint)), Access(address.token), stopping)
         workers = [
             threading.Thread(target=job, args=(state_dir, stopping, here), name=name, daemon=True)
-            for name, job in (("dispatcher", _dispatch), ("ticker", _tick), ("notices", _notify))
+            for name, job in (("dispatcher", _dispatch), ("ticker", _tick), ("notices", _notify), ("sensor", _sense))
         ]
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
@@ -141,6 +141,13 @@ def _notify(state_dir: Path, stopping: threading.Event, here: str) -> None:
     """Tells webhooks how runs ended."""
     notices = Notices(Store.open(state_dir), SystemClock(), link=lambda run_id: f"{here}/runs/{run_id}")
     _again(notices.turn, stopping)
+
+
+def _sense(state_dir: Path, stopping: threading.Event, here: str) -> None:
+    """Looks at the watched folders of rounds."""
+    from pipeline.rounds.sensor import Sensor, SensorSettings
+
+    Sensor(SensorSettings(state_dir), lambda: Store.open(state_dir)).run(stopping)
 
 
 def _again(work: Callable[[], object], stopping: threading.Event) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from components.promote.registry import Decision
+from components.artifacts.champions import Decision
 from components.promote.settings import Settings
 from components.vision import bootstrap
 

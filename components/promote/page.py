@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.promote.registry import Decision
+from components.artifacts.champions import Decision
 from components.promote.settings import Settings
 
 SIGNS = {"promoted": "▲ promoted", "kept": "= kept", "refused": "✕ refused"}

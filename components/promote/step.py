@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components import entry, knobs
-from components.artifacts import ensembles, manifest, reference, storage
+from components.artifacts import champions, ensembles, manifest, reference, storage
+from components.artifacts.champions import Candidate, Champion, Decision
 from components.errors import DataError
 from components.progress import log
-from components.promote import gate, page, registry
+from components.promote import gate, page
 from components.promote.gate import Contender
-from components.promote.registry import Candidate, Champion, Decision
 from components.promote.settings import Inputs, Settings
 
 Clock = Callable[[], datetime]
@@ -23,7 +23,7 @@ def run(
 ) -> entry.Summary:
     """Decides about every attribute. Asked the same again, it answers the same and writes nothing."""
     challengers = _challengers(inputs)
-    with registry.locked(inputs.data_root):
+    with champions.locked(inputs.data_root):
         decisions = {name: _decided(name, c, settings, inputs, clock) for name, c in challengers.items()}
     for name, decision in decisions.items():
         log(f"{name}: {decision.action} ({decision.reason})")
@@ -46,7 +46,7 @@ def _challengers(inputs: Inputs) -> dict[str, Candidate]:
 
 
 def _decided(name: str, challenger: Candidate, settings: Settings, inputs: Inputs, clock: Clock) -> Decision:
-    champion = registry.read(inputs.data_root, name)
+    champion = champions.read(inputs.data_root, name)
     terms = knobs.as_mapping(settings) | {"seed": inputs.seed}
     known = champion.decided(challenger, terms)
     if known:
@@ -54,7 +54,7 @@ def _decided(name: str, challenger: Candidate, settings: Settings, inputs: Input
     if champion.current and champion.current.ensemble == challenger.ensemble:
         return Decision("kept", "this very ensemble is the champion already")
     decision = _decide(name, champion, challenger, settings, inputs)
-    registry.write(
+    champions.write(
         inputs.data_root, champion.with_decision(challenger, terms, decision, clock().isoformat(timespec="seconds"))
     )
     return decision

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import entry
-from components.artifacts import ensembles, manifest, reference
+from components.artifacts import champions, ensembles, manifest, reference
 from components.errors import DataError
-from components.promote import registry, settings, step
+from components.promote import settings, step
 
 NAME = "sleeve_length_labels"
 
@@ -181,7 +181,7 @@ def test_a_file_that_is_no_registry_is_an_error_that_names_it(house: House, text
     path.parent.mkdir(parents=True)
     path.write_text(text)
     with pytest.raises(DataError, match=f"{NAME}.json is not a champion file"):
-        registry.read(house.data_root, NAME)
+        champions.read(house.data_root, NAME)
 
 
 def test_the_page_has_a_row_for_every_attribute_and_no_time(house: House) -> None:
@@ -195,9 +195,9 @@ def test_the_page_has_a_row_for_every_attribute_and_no_time(house: House) -> Non
 
 def test_what_is_written_survives_reading(house: House) -> None:
     house.promote(house.ensemble(30), number=1)
-    champion = registry.read(house.data_root, NAME)
+    champion = champions.read(house.data_root, NAME)
     before = house.registry()
-    registry.write(house.data_root, champion)
+    champions.write(house.data_root, champion)
     assert house.registry() == before
 
 
@@ -207,3 +207,14 @@ def test_the_decision_does_not_depend_on_where_the_data_lies(tmp_path: Path) -> 
         return [house.promote(house.ensemble(r), number=n) for n, r in enumerate((30, 58, 20))]
 
     assert histories(tmp_path / "one") == histories(tmp_path / "two")
+
+
+def test_a_repeated_run_does_not_bring_back_who_was_rolled_back(house: House) -> None:
+    first, second = house.ensemble(30), house.ensemble(58)
+    house.promote(first, number=1)
+    house.promote(second, number=2)
+    champions.roll_back(house.data_root, NAME, 0, "ann", "wrong on hems", "2026-01-02")
+    before = house.registry()
+    again = house.promote(second, number=2)[NAME]
+    assert again["action"] == "refused" and "rolled back on 2026-01-02 by ann" in again["reason"]
+    assert house.registry() == before and before["current"]["ensemble"] == Path(first).name

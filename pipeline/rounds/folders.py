@@ -1,0 +1,216 @@
+"""What is a round in a folder of rounds, and the name of its content.
+
+A round is a folder (or `gs://` prefix) in the contest's layout (`Annotations/`, `Images/`, `Tests/`, `Pool/`), in the
+folder-per-class layout, or a folder of several such folders, as the contest's own `base/`, `web/`, `rank/` are.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import blake3
+
+from components.artifacts import storage
+from components.artifacts.storage import Entry
+from components.errors import DataError
+from pipeline.errors import RecipeError
+
+# The contest's own folder names (FashionAI, Tianchi race 231649): the first four belong to round 1.
+FIRST_ROUND_FOLDERS = ("web", "base", "rank", "z_rank")
+DELIVERY_MARKS = ("Annotations", "Tests", "Pool", "Images")
+# A file whose name ends so says that the delivery is complete; it is no part of the content.
+MARKER = "_SUCCESS"
+THREADS = 8
+_TABLE = re.compile(r"(^|/)(Annotations/[^/]+|Tests/question)\.csv$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One round as a look at the folders finds it.
+
+    Attributes:
+        name: of the round.
+        uri: its folder.
+        folders: where given, the folders of `uri` that belong to it.
+        entries: its files, without markers; names relative to `uri`.
+        marker: stamps of its markers; empty where nobody has marked it complete.
+    """
+
+    name: str
+    uri: str
+    folders: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    marker: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any name, size or stamp; costs no look into a file."""
+        whole = blake3.blake3()
+        for entry in self.entries:
+            whole.update(f"{entry.name}\0{entry.size}\0{entry.stamp}\n".encode())
+        return str(whole.hexdigest(16))
+
+    def content_name(self, path: str) -> str:
+        """A file's name as it counts for the digest: below its own folder."""
+        return path.partition("/")[2] if self.folders else path
+
+    def struct(self, content: str) -> dict[str, Any]:
+        """As the pipeline's `rounds` parameter carries it."""
+        about: dict[str, Any] = {"name": self.name, "uri": self.uri, "digest": content}
+        return about | ({"folders": list(self.folders)} if self.folders else {})
+
+
+def deliveries(address: str) -> list[Delivery]:
+    """The rounds in a watched folder or prefix, in natural order, as far as they have arrived.
+
+    As `discover`, but that every folder beside the contest's own four is a round by itself, so that the next one to
+    come does not change the rounds before it.
+
+    Raises:
+        DataError: the address cannot be listed.
+    """
+    names = storage.folders(address)
+    if any(mark in names for mark in DELIVERY_MARKS):
+        return _delivered([("round1", address, ())])
+    first = tuple(name for name in FIRST_ROUND_FOLDERS if name in names)
+    later = sorted((name for name in names if name not in first), key=natural)
+    own = [("round1", address, first)] if first else []
+    found = _delivered([*own, *((name, storage.join(address, name), ()) for name in later)])
+    in_layout = [delivery for delivery in found if delivery.folders or _has_mark(delivery)]
+    return in_layout or found
+
+
+def listed_again(delivery: Delivery) -> Delivery:
+    """The same round as a look finds it now."""
+    return _delivery(delivery.name, delivery.uri, delivery.folders)
+
+
+def content_digest(contents: Iterable[tuple[str, str]]) -> str:
+    """The digest of a round from names and digests of its files, in the order of the listing."""
+    whole = blake3.blake3()
+    for name, content in contents:
+        whole.update(f"{name}\0{content}\n".encode())
+    return str(whole.hexdigest(16))
+
+
+def is_marker(name: str) -> bool:
+    """Whether a file only says that a delivery is complete: `_SUCCESS`, `round2_SUCCESS`."""
+    return name.endswith(MARKER)
+
+
+def discover(data: str) -> list[dict[str, Any]]:
+    """The rounds of a data folder, oldest first.
+
+    A folder that holds `Annotations/`, `Tests/`, `Images/` or `Pool/` is itself the one round. Otherwise each of its
+    folders is a round, in the natural order of their names (round2 before round10); the contest's `web`, `base`,
+    `rank` and `z_rank` are together round 1 and whatever lies beside them is round 2. Folders that begin with a dot
+    are left out.
+
+    Raises:
+        RecipeError: the folder does not exist or holds nothing.
+    """
+    if storage.is_remote(data):
+        return [describe("round1", data)]
+    root = Path(data)
+    if not root.is_dir():
+        raise RecipeError(f"--data {data} is not a folder; give the folder that holds the rounds")
+    if _is_delivery(root):
+        return [describe("round1", str(root.resolve()))]
+    names = [p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    if not names:
+        raise RecipeError(
+            f"--data {data} holds no folders; expected one folder per round with Annotations/ and Images/"
+        )
+    if not any(_is_delivery(root / name) for name in names):
+        return [describe(name, str((root / name).resolve())) for name in sorted(names, key=natural)]
+    return _contest_rounds(root, names)
+
+
+def describe(name: str, uri: str, folders: Iterable[str] = ()) -> dict[str, Any]:
+    """One round as the pipeline's `rounds` parameter carries it, with the digest of its content."""
+    chosen = list(folders)
+    about: dict[str, Any] = {"name": name, "uri": uri, "digest": digest(uri, chosen)}
+    return about | ({"folders": chosen} if chosen else {})
+
+
+def digest(uri: str, folders: Iterable[str] = ()) -> str:
+    """A name for the content of a round: equal trees of equal bytes have equal digests, wherever they lie.
+
+    Raises:
+        RecipeError: nothing is there.
+    """
+    roots = [storage.join(uri, folder) for folder in folders] or [uri]
+    listed = [(storage.join(root, name), name) for root in roots for name in storage.list_files(root)]
+    files = [(address, name) for address, name in listed if not is_marker(name)]
+    if not files:
+        raise RecipeError(f"{uri} holds no files; check the address of the round")
+    with ThreadPoolExecutor(THREADS) as pool:
+        contents = list(pool.map(content_of, [address for address, _ in files]))
+    return content_digest((name, content) for (_, name), content in zip(files, contents, strict=True))
+
+
+def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The attributes that occur in the label and question files of rounds in the contest's layout; else none."""
+    found: set[str] = set()
+    for round in rounds:
+        roots = [storage.join(round["uri"], folder) for folder in round.get("folders", ())] or [round["uri"]]
+        files = [storage.join(root, name) for root in roots for name in storage.list_files(root) if _TABLE.search(name)]
+        for file in files:
+            # Attribute names are ASCII, so any encoding of the rest will do here; ingest reads the files for real.
+            content = storage.read_bytes(file)
+            encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+            rows = csv.reader(content.decode(encoding, errors="replace").splitlines())
+            found |= {row[1].strip() for row in rows if len(row) > 1}
+    return found
+
+
+def content_of(address: str) -> str:
+    """The digest of one file. Raises RecipeError where it has vanished."""
+    try:
+        return str(blake3.blake3(storage.read_bytes(address)).hexdigest(16))
+    except DataError as error:
+        raise RecipeError(
+            f"{address} vanished while the round was read; try again when the delivery is complete"
+        ) from error
+
+
+def _contest_rounds(root: Path, names: list[str]) -> list[dict[str, Any]]:
+    first = [name for name in FIRST_ROUND_FOLDERS if name in names]
+    later = sorted((n for n in names if n not in first and _is_delivery(root / n)), key=natural)
+    place = str(root.resolve())
+    if not first:
+        return [describe(name, storage.join(place, name)) for name in later]
+    second = [describe("round2", place, later)] if later else []
+    return [describe("round1", place, first), *second]
+
+
+def _delivered(places: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[Delivery]:
+    """Those of the places that hold a file."""
+    found = [_delivery(name, uri, chosen) for name, uri, chosen in places]
+    return [delivery for delivery in found if delivery.entries]
+
+
+def _delivery(name: str, uri: str, chosen: tuple[str, ...]) -> Delivery:
+    if chosen:
+        listed = [e._replace(name=f"{f}/{e.name}") for f in chosen for e in storage.entries(storage.join(uri, f))]
+    else:
+        listed = storage.entries(uri)
+    marker = " ".join(entry.stamp for entry in listed if is_marker(entry.name))
+    return Delivery(name, uri, chosen, tuple(entry for entry in listed if not is_marker(entry.name)), marker)
+
+
+def _has_mark(delivery: Delivery) -> bool:
+    return any(entry.name.split("/")[0] in DELIVERY_MARKS for entry in delivery.entries)
+
+
+def _is_delivery(folder: Path) -> bool:
+    return any((folder / mark).is_dir() for mark in DELIVERY_MARKS)
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts round2 before round10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
