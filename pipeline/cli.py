@@ -57,7 +57,7 @@ def run(
         given, answers = local.prepare(read, data, state_dir)
     if absent := local.left_out(read, given):
         click.echo(f"not in the data, left out: {', '.join(absent)}", err=True)
-    labels = {"recipe": recipe, "overrides": list(overrides), "answers": answers}
+    labels = {"recipe": recipe, "overrides": list(overrides), "data": data, "answers": answers}
     run_id = engine.create_run(text, given, name=read.head.name, labels=labels, cache=not no_cache)
     running.execute(engine, state_dir, run_id, as_json)
 

@@ -2,6 +2,7 @@
 
 import inspect
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline import dag, placement
 from pipeline.recipe import GROUPS, STEPS, Recipe, groups_in
 
 RUN_WIDE = ("data_root", "seed")
+_COMPILING = threading.Lock()  # kfp knows one pipeline being traced per process; a server compiles in several threads
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,10 @@ def compile_recipe(recipe: Recipe) -> str:
     Returns:
         IR YAML: one document, or two where the recipe asks for Kubernetes settings; the same bytes for the same recipe.
     """
-    pipeline = dsl.pipeline(name=recipe.head.name.replace("_", "-"), description=recipe.head.description)(
-        _traced(recipe)
-    )
-    with tempfile.TemporaryDirectory() as folder:
+    with _COMPILING, tempfile.TemporaryDirectory() as folder:
+        pipeline = dsl.pipeline(name=recipe.head.name.replace("_", "-"), description=recipe.head.description)(
+            _traced(recipe)
+        )
         target = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(target))
         text = target.read_text(encoding="utf-8")

@@ -10,7 +10,6 @@ from typing import Any
 
 from components.artifacts import reference, storage
 from pipeline import code_identity, rounds
-from pipeline.datasets import registry
 from pipeline.engine import process
 from pipeline.engine.budget import Demand
 from pipeline.engine.launch import ProcessLauncher
@@ -62,6 +61,8 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
     if data:
         found = rounds.discover(data)
     elif recipe.data.dataset:
+        from pipeline.datasets import registry  # draws pictures, which a command that only looks need not wait for
+
         made = registry.build(recipe.data.dataset, state_dir.resolve() / "datasets", dataset_arguments(recipe))
         found = [rounds.describe(r["name"], r["uri"]) for r in made.rounds]
         answers = str(made.answers)
@@ -69,8 +70,24 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
         found = [rounds.describe(f"round{i}", _absolute(uri)) for i, uri in enumerate(recipe.data.rounds, start=1)]
     else:
         raise RecipeError("no data: give --data DIR, or [data] rounds or dataset in the recipe")
+    return parameters(recipe, found, state_dir), answers
+
+
+def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> dict[str, Any]:
+    """The parameters that a run on these rounds needs beside the recipe's own.
+
+    Raises:
+        RecipeError: the rounds have none of the recipe's attributes.
+    """
     data_root = _absolute(recipe.head.data_root or str(state_dir / "data"))
-    return {"rounds": found, "data_root": data_root, "attributes": _present(recipe, found)}, answers
+    attributes = _present(recipe, found)
+    given = {"rounds": found, "data_root": data_root, "attributes": attributes}
+    if recipe.generations.start == "champion":
+        names = [item["name"] for item in attributes]
+        from pipeline import champion_start
+
+        given["models"] = champion_start.offered(data_root, names, recipe.models)
+    return given
 
 
 def left_out(recipe: Recipe, given: Mapping[str, Any]) -> list[str]:

@@ -4,10 +4,12 @@ The embedded engine budgets by the same CPU and memory that Kubernetes schedules
 """
 
 from collections.abc import Iterable
-
-from kfp import dsl, kubernetes
+from typing import TYPE_CHECKING
 
 from pipeline.recipe_tables import Placement
+
+if TYPE_CHECKING:
+    from kfp import dsl
 
 # CPU cores and GiB of memory, enough for FashionAI at 299 px; a recipe for a laptop asks for less.
 NEEDS = {
@@ -25,7 +27,7 @@ SIDE_EFFECTS = ("promote",)
 GPU_STEPS = ("train", "predict")
 
 
-def place(tasks: Iterable[dsl.PipelineTask], placement: Placement) -> None:
+def place(tasks: "Iterable[dsl.PipelineTask]", placement: Placement) -> None:
     """Sets resources, caching and, where the recipe says so, the GPU of every task."""
     for task in tasks:
         step = task.component_spec.name.replace("-", "_")
@@ -38,7 +40,9 @@ def place(tasks: Iterable[dsl.PipelineTask], placement: Placement) -> None:
             _on_gpu(task, placement)
 
 
-def _on_gpu(task: dsl.PipelineTask, placement: Placement) -> None:
+def _on_gpu(task: "dsl.PipelineTask", placement: Placement) -> None:
+    from kfp import kubernetes  # takes seconds to load, and estimates only want NEEDS
+
     timeout_s = round(placement.timeout_hours * 3600)
     task.set_accelerator_type(placement.gpu_resource).set_accelerator_limit(placement.gpus_per_task)
     kubernetes.add_node_selector(task, label_key=placement.gpu_label, label_value=placement.gpu_type)

@@ -38,6 +38,11 @@ class Generations:
 
     round2: bool = knob(True, "fine-tune on the newest round, from round 1's weights")
     pseudo: bool = knob(True, "train a second generation with pseudo-labels")
+    start: str = knob(
+        "scratch",
+        "where round 1 starts: with the settings' `weights`, or with the champion's model of the same name, if it fits",
+        choices=("scratch", "champion"),
+    )
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,14 @@ def groups() -> str:
 
 
 def _only_if(group: str) -> str:
-    switches = {f.name for f in fields(recipe_tables.Generations)}
-    off = [s for s in sorted(switches) if group not in recipe.groups_in(recipe_tables.Generations(**{s: False}))]
+    switches = sorted(name for name, kind in knobs.types_of(recipe_tables.Generations).items() if kind is bool)
+    off = [switch for switch in switches if group not in recipe.groups_in(_without(switch))]
     return ", ".join(f"`generations.{switch} = false`" for switch in off)
+
+
+def _without(switch: str) -> recipe_tables.Generations:
+    values: dict[str, Any] = {switch: False}
+    return recipe_tables.Generations(**values)
 
 
 def own_tables() -> str:

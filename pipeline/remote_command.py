@@ -46,7 +46,7 @@ def submit(
 
     read = recipes.load(recipe, overrides)
     given, _ = local.prepare(read, data, state_dir)
-    _refuse_local_paths(host, given)
+    refuse_local_paths(host, given)
     endpoint = connect(host)
     run_id = endpoint.submit(compiling.compile_recipe(read), given, read.head.name, experiment)
     if wait:
@@ -127,7 +127,7 @@ def _say(endpoint: "Endpoint", run: "RemoteRun", as_json: bool) -> None:
     click.echo(f"run {run.run_id} {run.state} {run.problem}".rstrip() + f"\n{address}")
 
 
-def _refuse_local_paths(host: Host, given: Mapping[str, Any]) -> None:
+def refuse_local_paths(host: Host, given: Mapping[str, Any]) -> None:
     """Paths of this machine mean nothing on another one."""
     if urlsplit(host.address).hostname in LOOPBACK:
         return

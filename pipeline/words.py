@@ -66,8 +66,10 @@ def duration(seconds: float) -> str:
 
 def progress_share(task: Task) -> float | None:
     """How much of a running task is done, 0 to 1, as far as it said."""
-    total = task.progress.get("total", 0)
-    return min(1.0, task.progress["done"] / total) if total else None
+    done, total = task.progress.get("done"), task.progress.get("total")
+    if not isinstance(done, int | float) or not isinstance(total, int | float) or not total > 0:
+        return None  # a task may say anything
+    return max(0.0, min(1.0, done / total))
 
 
 def seconds_left(tasks: Iterable[Task], typical: Mapping[str, float], now: float) -> float | None:

@@ -7,16 +7,25 @@ is written aside, flushed to disk and renamed.
 import io
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from components.errors import DataError
 
 _CHUNK = 8 << 20  # bytes of a file in memory while it is uploaded; the client's own default is 100 MB
+
+
+class Entry(NamedTuple):
+    """One file of a listing. `stamp` is another whenever the file was written anew: its times, or its generation."""
+
+    name: str
+    size: int
+    stamp: str
 
 
 def is_remote(uri: str) -> bool:
@@ -73,6 +82,25 @@ def list_files(uri: str) -> Iterator[str]:
     yield from sorted(str(p) for p in found if not any(part.startswith(".") for part in p.parts))
 
 
+def entries(uri: str) -> list[Entry]:
+    """What `list_files` names, with sizes and stamps, without a look into any file. Vanished files are left out."""
+    if is_remote(uri):
+        found = [
+            Entry(name, int(blob.size or 0), str(blob.generation)) for name, blob in _blobs_below(uri.rstrip("/") + "/")
+        ]
+        return sorted(entry for entry in found if entry.name and not entry.name.endswith("/"))
+    return sorted(_local_entries(Path(uri)))
+
+
+def folders(uri: str) -> list[str]:
+    """Names of the folders directly in a folder, sorted; hidden ones left out. Raises DataError where it is missing."""
+    if is_remote(uri):
+        return sorted(name for name in _remote_folders(uri.rstrip("/") + "/") if not name.startswith("."))
+    if not Path(uri).is_dir():
+        raise DataError(f"{uri} is not a folder; check the address")
+    return sorted(p.name for p in Path(uri).iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def local_copy(uri: str, folder: Path) -> Path:
     """A local path with the file's bytes: the file itself, or a download into `folder` done once."""
     if not is_remote(uri):
@@ -107,13 +135,47 @@ def remove_folder(uri: str) -> None:
 
 
 def _names_below(uri: str) -> list[str]:
+    return [name for name, _ in _blobs_below(uri)]
+
+
+def _blobs_below(uri: str) -> list[tuple[str, Any]]:
+    """Names relative to the prefix, with the objects."""
+    prefix = _split(uri)[1]
+    with _listing(uri) as blobs:
+        return [(blob.name[len(prefix) :], blob) for blob in blobs]
+
+
+def _remote_folders(uri: str) -> list[str]:
+    prefix = _split(uri)[1]
+    with _listing(uri, delimiter="/") as blobs:
+        list(blobs)  # the prefixes are known once all pages have been read
+        return [name[len(prefix) :].rstrip("/") for name in blobs.prefixes]
+
+
+@contextmanager
+def _listing(uri: str, **how: str) -> Iterator[Any]:
     from google.api_core.exceptions import ClientError
 
     bucket, prefix = _split(uri)
     try:
-        return [blob.name[len(prefix) :] for blob in _client().list_blobs(bucket, prefix=prefix)]
+        yield _client().list_blobs(bucket, prefix=prefix, **how)
     except ClientError as error:  # no such bucket, or no permission
         raise DataError(f"{uri} cannot be listed: {error.message}; check the address and the credentials") from error
+
+
+def _local_entries(root: Path) -> Iterator[Entry]:
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if not name.startswith(".")]
+        for name in files:
+            path = Path(folder, name)
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            if not name.startswith(".") and stat.S_ISREG(found.st_mode):
+                # The time of change too: a copy that keeps the file's own time is noticed.
+                stamp = f"{found.st_mtime_ns} {found.st_ctime_ns}"
+                yield Entry(str(path.relative_to(root)), found.st_size, stamp)
 
 
 def _existing(uri: str) -> Path:

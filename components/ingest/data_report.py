@@ -14,9 +14,8 @@ import pandas as pd
 
 from components.ingest.conflicts import Event
 from components.ingest.duplicates import Duplicates
-from components.ingest.limits import category
 from components.ingest.pictures import Pictures
-from components.ingest.rows import Reading, Rejected, Round
+from components.ingest.rows import Reading, Rejected, Round, category
 from components.ingest.settings import Settings
 
 _LISTED = 20

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from components.errors import DataError
-from components.ingest.rows import Reading, Rejected
+from components.ingest.rows import Reading, Rejected, category
 
 _NAMED_REASONS = 3
 
@@ -51,11 +51,6 @@ def worst(rejected: Iterable[Rejected]) -> str:
         examples.setdefault(category(row.reason), row)
     shown = counts.most_common(_NAMED_REASONS)
     return ", ".join(f"{n} x {reason} ({_where(examples[reason])})" for reason, n in shown)
-
-
-def category(reason: str) -> str:
-    """A reason without its particulars."""
-    return reason.split(":")[0]
 
 
 def _counted(reasons: list[str]) -> str:

@@ -38,6 +38,11 @@ class Rejected(NamedTuple):
     reason: str
 
 
+def category(reason: str) -> str:
+    """A reason without its particulars."""
+    return reason.split(":")[0]
+
+
 @dataclass
 class Reading:
     """All rows of all rounds.

@@ -1,7 +1,6 @@
 """Ingest: labels, pictures, duplicates, conflicts, folds, and a report about all of it."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from components import entry, knobs, progress
 from components.artifacts import manifest, reference
-from components.ingest import conflicts, data_report, duplicates, fashionai, folders, folds, limits, pictures, table
+from components.ingest import conflicts, data_report, duplicates, folds, layouts, limits, pictures, table
 from components.ingest.data_report import Findings
 from components.ingest.pictures import Pictures
 from components.ingest.rows import Reading, Rejected, Round, open_rounds
@@ -27,7 +26,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
         DataError: data that cannot be used as a whole; a single bad row goes to `rejected.parquet`.
     """
     rounds = open_rounds(inputs.rounds)
-    reading = _reader(settings.layout, rounds)(rounds, inputs.attributes)
+    reading = layouts.reader(settings.layout, rounds)(rounds, inputs.attributes)
     progress.log(f"{len(reading.rows)} rows read, {len(reading.rejected)} refused")
     limits.check_share(reading, settings.max_rejected)
     with tempfile.TemporaryDirectory(prefix="seamline-ingest-") as folder:
@@ -35,12 +34,6 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
         outputs.write_text("data_report", data_report.page(findings))
     result = _publish(settings, inputs, findings)
     return entry.Summary({"manifest": result}, {"metrics": data_report.metrics(findings)})
-
-
-def _reader(layout: str, rounds: list[Round]) -> Callable[[list[Round], list[Any]], Reading]:
-    if layout == "auto":
-        layout = "fashionai" if any(fashionai.recognises(round) for round in rounds) else "folders"
-    return {"fashionai": fashionai.read, "folders": folders.read}[layout]
 
 
 def _find(settings: Settings, inputs: Inputs, rounds: list[Round], reading: Reading, folder: Path) -> Findings:

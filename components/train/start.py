@@ -29,7 +29,7 @@ class Start:
 
 
 def find_start(inputs: Inputs, settings: Settings, index: dict[str, Any], judging: Sequence[str]) -> Start:
-    """Reads the start checkpoint: the one given, or a student's teacher of the same model.
+    """Reads the start checkpoint: the one given, a student's teacher of the same model, or the champion's, if it fits.
 
     Args:
         inputs: shards, start, pseudo, model, data_root.
@@ -42,9 +42,19 @@ def find_start(inputs: Inputs, settings: Settings, index: dict[str, Any], judgin
     """
     uri = "" if settings.restart else inputs.start or _teacher(inputs)
     if not uri:
+        champion = _champion(inputs, settings, index)
+        if champion:
+            return Start(champion, checkpoint.read_weights(champion)[0])
         if _is_checkpoint(settings.weights):
             _refuse_knowing(settings.weights, inputs, settings, judging)
         return Start("", {})
+    _refuse_other(uri, settings, index)
+    _refuse_knowing(uri, inputs, settings, judging)
+    return Start(uri, checkpoint.read_weights(uri)[0])
+
+
+def _refuse_other(uri: str, settings: Settings, index: dict[str, Any]) -> None:
+    """Raises DataError where a checkpoint is of another attribute, other classes or another backbone."""
     about = reference.read_index(uri, checkpoint.KIND)
     for what, own in (
         ("attribute", index["attribute"]),
@@ -56,8 +66,6 @@ def find_start(inputs: Inputs, settings: Settings, index: dict[str, Any], judgin
                 f"the start {uri!r} has {what} {about[what]!r}, this training {own!r}; "
                 "start from a checkpoint of the same, or set restart"
             )
-    _refuse_knowing(uri, inputs, settings, judging)
-    return Start(uri, checkpoint.read_weights(uri)[0])
 
 
 def portable_weights(weights: str) -> str:
@@ -102,6 +110,27 @@ def _refuse_knowing(uri: str, inputs: Inputs, settings: Settings, judging: Seque
 
 def _names(uri: str, groups: Sequence[str]) -> np.ndarray:
     return np.array(list(view_index.find(uri, groups, []).image_id), str)
+
+
+def _champion(inputs: Inputs, settings: Settings, index: dict[str, Any]) -> str:
+    """The champion's checkpoint that the model carries for this attribute, if it fits; an offer, so nothing is raised.
+
+    All pictures of the fold count as judging, not only those of this phase: later phases start from this one.
+    """
+    digest = (inputs.model.get("start") or {}).get(index["attribute"], "")
+    if not digest or settings.restart or inputs.phase != "round1":
+        return ""
+    uri = storage.join(inputs.data_root, checkpoint.KIND, digest)
+    labelled = shards.labelled_groups(index["groups"])
+    held_out = [name for name, (fold, _) in labelled.items() if fold == settings.fold]
+    try:
+        _refuse_other(uri, settings, index)
+        _refuse_knowing(uri, inputs, settings, held_out)
+    except DataError as error:
+        progress.log(f"not from the champion: {error}")
+        return ""
+    progress.log(f"from the champion: {uri}")
+    return uri
 
 
 def _teacher(inputs: Inputs) -> str:

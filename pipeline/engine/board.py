@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.engine import graph, ir, irtext
-from pipeline.engine.budget import Demand, demand_of
-from pipeline.engine.expand import expand
-from pipeline.engine.records import Attempt, Run
+from pipeline.engine import graph, ir, irtext, retries
+from pipeline.engine.budget import demand_of
+from pipeline.engine.expand import Memory, expand
+from pipeline.engine.failures import Failure
+from pipeline.engine.records import Attempt, Run, Task
 from pipeline.engine.states import TaskState
 from pipeline.engine.tools import Tools
 from pipeline.engine.tree import Facts, Node, Record, Tree
@@ -27,7 +28,8 @@ class Board:
         live: open attempts by task key.
         adopted: keys of open attempts that an earlier engine started.
         tries: attempts ever made, by task key.
-        retry_at: when a failed task may start again, by task key.
+        retry_at: when a failed task may start again, by task key, as the monotonic clock tells it.
+        failures: what counts against a task's retries, by task key.
         changed: something happened since the last look.
     """
 
@@ -40,15 +42,21 @@ class Board:
         self.adopted: set[str] = set()
         self.tries: dict[str, int] = {}
         self.retry_at: dict[str, float] = {}
+        self.failures: dict[str, list[Failure]] = {}
         self.changed = True
         self._records: dict[str, Record] = {}
         self._shown: dict[str, tuple[TaskState, str]] = {}
         self._places: dict[str, int] = {}
+        self._memory = Memory()
         self._recover()
 
     def now(self) -> float:
         """The time."""
         return self._tools.clock.now()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, for how long something takes."""
+        return self._tools.clock.monotonic()
 
     def _recover(self) -> None:
         """Takes up what the store says: what has ended stays, open attempts are watched, whoever started them.
@@ -61,20 +69,35 @@ class Board:
             if task.is_leaf and task.state in _KEPT:
                 self._records[task.key] = Record(task.state, task.outputs, task.reason)
             elif task.retry_at > self.now():
-                self.retry_at[task.key] = task.retry_at
+                self.retry_at[task.key] = self.monotonic() + self._still_to_wait(task)
+        for attempt in self._store.failed_attempts(self.run.run_id):
+            if attempt.failure:
+                self.failures.setdefault(attempt.key, []).append(attempt.failure)
         for attempt in self._store.open_attempts(self.run.run_id):
             self._records[attempt.key] = Record(TaskState.RUNNING)
             self.live[attempt.key] = attempt
             self.adopted.add(attempt.key)
-            self._tools.ledger.hold((attempt.run_id, attempt.key), self._demand(attempt.key))
+            self._hold(attempt)
 
-    def _demand(self, key: str) -> Demand:
-        task = self._store.task_at(self.run.run_id, key)
-        return demand_of(self.container_of(key).resources, task.inputs.parameters if task else {})
+    def _still_to_wait(self, task: Task) -> float:
+        """Never more than its policy's longest wait, in case somebody has set the clock back meanwhile."""
+        longest = max(self.task_of(task.key)[0].retry.backoff_max_s, retries.LONGEST_WAIT_S)
+        return min(task.retry_at - self.now(), longest)
+
+    def _hold(self, attempt: Attempt) -> None:
+        task = self._store.task_at(attempt.run_id, attempt.key)
+        demand = demand_of(self.container_of(attempt.key).resources, task.inputs.parameters if task else {})
+        alone = self.runs_alone(attempt.key)
+        self._tools.ledger.hold((attempt.run_id, attempt.key), demand, alone, task.fingerprint if task else "")
+
+    def runs_alone(self, key: str) -> bool:
+        """Whether the next attempt of a task has the machine to itself, since memory ran out in an earlier one."""
+        return retries.needs_room(self.failures.get(key, ()))
 
     def look(self) -> Tree:
         """Unrolls the pipeline by what is known, and records what follows from it."""
-        tree = expand(self.pipeline, Facts(self.run.parameters, self._records, self._names(), self.run.overrides))
+        facts = Facts(self.run.parameters, self._records, self._names(), self.run.overrides)
+        tree = expand(self.pipeline, facts, self._memory)
         fresh = [n for n in tree.nodes if self._differs(n)]
         moved = {n.key: i for i, n in enumerate(tree.nodes) if self._places.get(n.key) != i}
         if fresh or moved:
@@ -117,11 +140,14 @@ class Board:
         self._store.end_attempt(attempt, state, self.now(), attempt.reason, outputs=outputs)
         self._close(attempt, Record(state, outputs, attempt.reason))
 
-    def repeat(self, attempt: Attempt, retry_at: float = 0.0) -> None:
-        """Closes an attempt; the task waits for another one, from `retry_at` on."""
+    def repeat(self, attempt: Attempt, wait_s: float = 0.0) -> None:
+        """Closes an attempt that failed or was lost; the task waits for another one, that many seconds at least."""
+        retry_at = self.now() + wait_s if wait_s else 0.0
         self._store.end_attempt(attempt, TaskState.PENDING, self.now(), attempt.reason, retry_at=retry_at)
-        if retry_at:
-            self.retry_at[attempt.key] = retry_at
+        if wait_s:
+            self.retry_at[attempt.key] = self.monotonic() + wait_s
+        if attempt.failure:
+            self.failures.setdefault(attempt.key, []).append(attempt.failure)
         self._close(attempt, None)
 
     def _close(self, attempt: Attempt, record: Record | None) -> None:
@@ -140,7 +166,8 @@ class Board:
 
     def retry_is_due(self) -> bool:
         """Whether a failed task may start again now."""
-        due = [key for key, at in self.retry_at.items() if at <= self.now()]
+        now = self.monotonic()
+        due = [key for key, at in self.retry_at.items() if at <= now]
         for key in due:
             del self.retry_at[key]
         return bool(due)

@@ -71,17 +71,33 @@ def demand_of(resources: Mapping[str, Any], parameters: Mapping[str, Any]) -> De
         PipelineError: a quantity that cannot be read.
     """
 
-    def told(*names: str) -> float | None:
-        value = next((resources[n] for n in names if resources.get(n)), None)
-        return None if value is None else quantity(str(_filled(value, parameters)))
-
     accelerator = resources.get("accelerator") or {}
     count = _filled(accelerator.get("resourceCount", accelerator.get("count", 0)), parameters)
-    memory = told("resourceMemoryRequest", "resourceMemoryLimit")
-    if memory is None:  # the older keys count gigabytes
-        memory = 1e9 * float(resources.get("memoryRequest") or resources.get("memoryLimit") or 0)
-    cpu = told("resourceCpuRequest", "cpuRequest", "resourceCpuLimit", "cpuLimit")
+    memory = _told(resources, parameters, "resourceMemoryRequest", "resourceMemoryLimit")
+    if memory is None:
+        memory = _gigabytes(resources, "memoryRequest", "memoryLimit")
+    cpu = _told(resources, parameters, "resourceCpuRequest", "cpuRequest", "resourceCpuLimit", "cpuLimit")
     return Demand(1.0 if cpu is None else cpu, int(memory), int(quantity(str(count))))
+
+
+def memory_limit_of(resources: Mapping[str, Any], parameters: Mapping[str, Any]) -> int:
+    """Bytes above which a cluster would end the task; 0 where nothing is said. A request is no limit.
+
+    Raises:
+        PipelineError: as `demand_of`.
+    """
+    told = _told(resources, parameters, "resourceMemoryLimit")
+    return int(_gigabytes(resources, "memoryLimit") if told is None else told)
+
+
+def _told(resources: Mapping[str, Any], parameters: Mapping[str, Any], *names: str) -> float | None:
+    value = next((resources[n] for n in names if resources.get(n)), None)
+    return None if value is None else quantity(str(_filled(value, parameters)))
+
+
+def _gigabytes(resources: Mapping[str, Any], *names: str) -> float:
+    """The older keys count gigabytes."""
+    return 1e9 * float(next((resources[n] for n in names if resources.get(n)), 0))
 
 
 def _filled(value: Any, parameters: Mapping[str, Any]) -> Any:
@@ -103,45 +119,3 @@ def quantity(text: str) -> float:
             f"resource quantity {text!r} is none; expected a number with m, k, M, G, T, Ki, Mi, Gi or Ti"
         )
     return float(match[1]) * _UNITS[match[2]]
-
-
-Holder = tuple[str, str]
-"""Run id and task key."""
-
-
-class Ledger:
-    """Who holds what of a budget, over all runs. What exceeds the whole budget runs alone, rather than never."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        self._held: dict[Holder, tuple[Demand, tuple[int, ...]]] = {}
-
-    def take(self, holder: Holder, demand: Demand) -> tuple[int, ...] | None:
-        """Reserves room.
-
-        Returns:
-            Indices of the GPUs lent, empty for none (also when the machine has none); None when it has to wait.
-        """
-        if self._held and not self._fits(demand):
-            return None
-        return self.hold(holder, demand)
-
-    def hold(self, holder: Holder, demand: Demand) -> tuple[int, ...]:
-        """Reserves without asking whether it fits: for a task that an earlier engine started and that still runs."""
-        lent = self._free_gpus()[: demand.gpus]
-        self._held[holder] = (demand, lent)
-        return lent
-
-    def give_back(self, holder: Holder) -> None:
-        """Frees what a task holds, if anything."""
-        self._held.pop(holder, None)
-
-    def _fits(self, demand: Demand) -> bool:
-        held = [d for d, _ in self._held.values()]
-        cpu = sum(d.cpu_slots for d in held) + demand.cpu_slots <= self.budget.cpu_slots
-        memory = sum(d.memory_bytes for d in held) + demand.memory_bytes <= self.budget.memory_bytes
-        return cpu and memory and min(demand.gpus, self.budget.gpus) <= len(self._free_gpus())
-
-    def _free_gpus(self) -> tuple[int, ...]:
-        lent = {gpu for _, gpus in self._held.values() for gpu in gpus}
-        return tuple(gpu for gpu in range(self.budget.gpus) if gpu not in lent)

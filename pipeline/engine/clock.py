@@ -1,4 +1,8 @@
-"""Time as an argument, so that tests need no waiting."""
+"""Time as an argument, so that tests need no waiting.
+
+Two measures: `now` is written down and shown; `monotonic` is for how long something takes, since the time of day jumps
+when somebody sets the clock.
+"""
 
 import time
 from typing import Protocol
@@ -10,6 +14,9 @@ class Clock(Protocol):
     def now(self) -> float:
         """Seconds since 1970, UTC."""
 
+    def monotonic(self) -> float:
+        """Seconds since some moment; never jumps."""
+
     def sleep(self, seconds: float) -> None:
         """Waits."""
 
@@ -20,6 +27,10 @@ class SystemClock:
     def now(self) -> float:
         """See Clock."""
         return time.time()
+
+    def monotonic(self) -> float:
+        """See Clock."""
+        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """See Clock."""

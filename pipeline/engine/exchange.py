@@ -22,6 +22,7 @@ from pipeline.engine.values import Artifact, ValueProblem, Values, parse_output,
 
 # A browser goes by the ending of a file's name.
 _ENDINGS = {"system.HTML": ".html", "system.Markdown": ".md"}
+MAX_VALUE_BYTES = 32 << 20
 _OUTPUT_KEYS = {"artifacts", "parameterValues", "parameter_values"}
 _ARTIFACT_KEYS = {"name", "type", "uri", "metadata", "customPath", "custom_path", "properties", "customProperties"}
 
@@ -131,6 +132,7 @@ def collect(component: ir.Component, folder: Folder, artifacts: Path) -> Values:
         told = {k: _told(message, k) for k in component.output_artifacts}
         moves = {k: _artifact(spec, told[k], folder, artifacts) for k, spec in component.output_artifacts.items()}
         outputs = Values(parameters, {k: (a,) for k, (a, _) in moves.items()})
+        _refuse_what_is_no_json(outputs)
         body = {"outputs": outputs.as_json(), "moves": [[str(s), a.uri] for a, s in moves.values() if s]}
         _write_durably(folder.commit_file, json.dumps(body))
     for source, target in body["moves"]:
@@ -138,18 +140,42 @@ def collect(component: ir.Component, folder: Folder, artifacts: Path) -> Values:
     return Values.from_json(body["outputs"])
 
 
+def _refuse_what_is_no_json(outputs: Values) -> None:
+    """NaN, infinities and half surrogate pairs: neither a database nor a later task could take them."""
+    try:
+        json.dumps(outputs.as_json(), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise ValueProblem(f"an output has no JSON: {error}; write it as text or leave it out") from None
+
+
 def _read_message(path: Path) -> dict[str, Any]:
     """The executor output; strict like KFP's launcher: an unknown field fails the task."""
-    if not path.exists():
+    if not path.is_file():
         return {}
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(_text(path, "the executor output"))
     except ValueError as error:
         raise ValueProblem(f"the executor output is no JSON ({error}); write {{'parameterValues': {{...}}}}") from None
+    except RecursionError:
+        raise ValueProblem("the executor output is nested too deeply; write {'parameterValues': {...}}") from None
     unknown = set(body) - _OUTPUT_KEYS if isinstance(body, dict) else {"no object"}
     if unknown:
         raise ValueProblem(f"the executor output holds {sorted(unknown)}; it takes artifacts and parameterValues")
+    for key, value in body.items():
+        if not isinstance(value, dict):
+            raise ValueProblem(f"{key} of the executor output is {str(value)[:60]!r}, which is no object")
     return dict(body)
+
+
+def _text(path: Path, what: str) -> str:
+    """A small file as text: whatever a task left there, the engine must not choke on it."""
+    size = path.stat().st_size
+    if size > MAX_VALUE_BYTES:
+        raise ValueProblem(f"{what} has {size} bytes, {MAX_VALUE_BYTES} are taken; write an artifact instead")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueProblem(f"{what} is no UTF-8 text ({error}); write an artifact instead") from None
 
 
 def _parameter(spec: ir.Parameter, message: Mapping[str, Any], folder: Folder) -> Any:
@@ -162,11 +188,19 @@ def _parameter(spec: ir.Parameter, message: Mapping[str, Any], folder: Folder) -
         raise ValueProblem(
             f"output parameter {spec.name} is missing: neither its file nor the executor output holds a value"
         )
-    return parse_output(path.read_text(encoding="utf-8"), spec.kind, spec.name)
+    return parse_output(_text(path, f"output parameter {spec.name}"), spec.kind, spec.name)
 
 
 def _told(message: Mapping[str, Any], name: str) -> dict[str, Any]:
-    listed = message.get("artifacts", {}).get(name, {}).get("artifacts") or [{}]
+    told = message.get("artifacts", {}).get(name) or {}
+    listed = (told.get("artifacts") if isinstance(told, dict) else told) or [{}]
+    if not (
+        isinstance(listed, list) and isinstance(listed[0], dict) and isinstance(listed[0].get("metadata", {}), dict)
+    ):
+        raise ValueProblem(
+            f"artifact {name} is {str(told)[:60]!r} in the executor output; "
+            "write {'artifacts': [{'metadata': {}}]}"
+        )
     unknown = set(listed[0]) - _ARTIFACT_KEYS
     if unknown:
         raise ValueProblem(

@@ -1,5 +1,9 @@
 """The loop of one run: plan, launch, record. One thread; everything it knows is in the store before it acts on it."""
 
+import sqlite3
+from dataclasses import replace
+
+from pipeline.engine import trouble
 from pipeline.engine.board import Board
 from pipeline.engine.records import Run
 from pipeline.engine.starting import Starter
@@ -32,7 +36,18 @@ class Execution:
         self._watcher = Watcher(tools, self._board)
         self._stops = int(run.state is RunState.CANCELING)
         self._kill_at = 0.0
+        self._released = -1
         self.idle = False
+
+    @property
+    def stops(self) -> int:
+        """How often it was asked to stop; another execution of the run has to be asked as often."""
+        return self._stops
+
+    @property
+    def is_dormant(self) -> bool:
+        """Only waits for a time to pass, so that other runs may be taken up meanwhile."""
+        return self.idle and not self._board.live and bool(self._board.retry_at)
 
     def stop(self) -> None:
         """Ends the run: tasks are asked to end, after the grace time ended; a second call ends them at once.
@@ -53,8 +68,15 @@ class Execution:
                         self._tools.clock.sleep(self._tools.pace.poll_s)
                 except KeyboardInterrupt:
                     self.stop()
-        finally:
+        except sqlite3.OperationalError as error:
+            if not trouble.is_busy(error):
+                self._abandon()
+            raise
+        except BaseException:
             self._abandon()
+            raise
+        finally:
+            self.let_go()
 
     def turn(self) -> RunState | None:
         """Looks once at everything and does what can be done now; the final state once the run has ended."""
@@ -64,30 +86,45 @@ class Execution:
         if self._stops:
             self.idle = bool(board.live)
             return None if board.live else self._canceled()
-        self.idle = not (board.retry_is_due() or board.changed)
+        has_room = self._starter.waits and self._released != self._tools.ledger.released
+        self.idle = not (board.retry_is_due() or board.changed or has_room)
         if self.idle:
             return None
+        self._released = self._tools.ledger.released
         board.changed = False
         tree = board.look()
-        self._starter.start_ready(tree)
+        try:
+            self._starter.start_ready(tree)
+        except BaseException:
+            board.changed = True  # not all of it was started
+            raise
         if tree.state in TASK_ENDED and not board.live and not board.changed:
             return self._ended(tree)
         return None
 
     def let_go(self) -> None:
         """Stops watching; the run's tasks go on. Another execution of the run takes them up."""
+        self._tools.ledger.wait(self._run_id, {})
         for key in self._board.live:
             self._tools.ledger.give_back((self._run_id, key))
+
+    def give_up(self, reason: str) -> None:
+        """Ends the run as FAILED, for a reason that no other look at it will change; its tasks are ended."""
+        self._signal_all(kill=True)
+        for attempt in list(self._board.live.values()):
+            self._board.end(replace(attempt, reason=reason), TaskState.FAILED)
+        self._tools.store.move_run(self._run_id, RunState.FAILED, self._board.now(), reason)
 
     def _heed_stop(self) -> None:
         if not self._stops and self._tools.store.stop_requested(self._run_id):
             self._stops = 1
         if not self._stops:
             return
-        now = self._board.now()
+        now = self._board.monotonic()
         if not self._kill_at:
+            self._tools.ledger.wait(self._run_id, {})
+            self._tools.store.move_run(self._run_id, RunState.CANCELING, self._board.now(), "asked to stop")
             self._kill_at = now + self._tools.pace.grace_s
-            self._tools.store.move_run(self._run_id, RunState.CANCELING, now, "asked to stop")
             self._signal_all(kill=self._stops > 1)
         elif self._stops > 1 or now >= self._kill_at:
             self._signal_all(kill=True)
@@ -117,4 +154,3 @@ class Execution:
     def _abandon(self) -> None:
         """An error got us out of the loop: leaves no process behind. Their attempts stay open for a retry to repeat."""
         self._signal_all(kill=True)
-        self.let_go()

@@ -18,15 +18,65 @@ from pipeline.engine.tree import Facts, Fate, Node, Place, Record, Tree
 from pipeline.engine.values import Missing, Unknown, ValueProblem, Values
 
 
-def expand(pipeline: ir.Pipeline, facts: Facts) -> Tree:
-    """Unrolls the pipeline as far as values are known."""
-    return _Expansion(pipeline, facts).tree()
+class Memory:
+    """What need not be found out again while one run goes on, so that a look at it costs what has changed.
+
+    Valid for one pipeline and for facts that only go forward: once a task has ended, it stays as it is.
+    """
+
+    def __init__(self) -> None:
+        self._orders: dict[int, list[str]] = {}
+        self._leaves: dict[str, Node] = {}
+        self._groups: dict[str, tuple[Node, ...]] = {}
+
+    def order(self, dag: ir.Dag) -> list[str]:
+        """See `graph.order`."""
+        if id(dag) not in self._orders:  # the pipeline keeps its DAGs
+            self._orders[id(dag)] = graph.order(dag.tasks)
+        return self._orders[id(dag)]
+
+    def leaf(self, key: str, record: Record | None, fate: Fate | None) -> Node | None:
+        """A task as it was at the last look, if it cannot be another now."""
+        node = self._leaves.get(key)
+        if node is None or node.state in TASK_ENDED:
+            return node
+        if record:
+            return node if node.state is record.state else None
+        if fate:
+            return node if not node.ready and (node.state, node.reason) == (fate.state, fate.reason) else None
+        return node if node.ready else None
+
+    def keep_leaf(self, node: Node) -> Node:
+        """Remembers a task."""
+        self._leaves[node.key] = node
+        return node
+
+    def group(self, key: str) -> tuple[Node, ...]:
+        """A group that has ended, with all its members; nothing while it goes on."""
+        return self._groups.get(key, ())
+
+    def keep_group(self, nodes: Sequence[Node]) -> None:
+        """Remembers a group and its members, in the order of the tree, if all of them have ended."""
+        if nodes[0].state in TASK_ENDED and all(node.state in TASK_ENDED for node in nodes):
+            self._groups[nodes[0].key] = tuple(nodes)
+
+
+def expand(pipeline: ir.Pipeline, facts: Facts, memory: Memory | None = None) -> Tree:
+    """Unrolls the pipeline as far as values are known.
+
+    Args:
+        pipeline: the pipeline.
+        facts: what is known of the run.
+        memory: of the earlier looks at the same run; none for a single look.
+    """
+    return _Expansion(pipeline, facts, memory or Memory()).tree()
 
 
 class _Expansion:
-    def __init__(self, pipeline: ir.Pipeline, facts: Facts) -> None:
+    def __init__(self, pipeline: ir.Pipeline, facts: Facts, memory: Memory) -> None:
         self._pipeline = pipeline
         self._facts = facts
+        self._memory = memory
         self._nodes: list[Node] = []
         self._started = {prefix for key in facts.records for prefix in _prefixes(key)}
 
@@ -37,32 +87,43 @@ class _Expansion:
     def _dag(self, component: ir.Component, place: Place, fate: Fate | None) -> tuple[TaskState, str, Values]:
         dag = component.dag or ir.Dag({})
         members: dict[str, Node] = {}
-        for name in graph.order(dag.tasks):
+        for name in self._memory.order(dag) if component.dag else ():
             members[name] = self._task(dag.tasks[name], place, members, fate)
         state, reason = group_state(list(members.values()))
         return state, reason, resolve.dag_outputs(dag, members)
 
     def _task(self, task: ir.Task, place: Place, siblings: Mapping[str, Node], fate: Fate | None) -> Node:
+        key = place.prefix + task.name
+        if ended := self._memory.group(key):
+            self._nodes.extend(ended)
+            return ended[0]
+        fate = fate or _upstream_fate(task, siblings)
+        record = self._facts.records.get(key)
+        known = self._memory.leaf(key, record, fate)
+        if known:
+            return self._add(known)
         component = self._pipeline.component_of(task)
         node = self._new_node(task, component, place)
-        fate = fate or _upstream_fate(task, siblings)
-        record = self._facts.records.get(node.key)
         if node.is_leaf and (record or fate):  # its inputs no longer matter, or not yet
-            return self._add(_settled(node, record, fate))
+            return self._add(self._memory.keep_leaf(_settled(node, record, fate)))
         inputs = resolve.task_inputs(task, component, place.inputs, siblings, self._facts.names)
         if node.is_leaf:
-            inputs = resolve.with_overrides(inputs, component, self._facts.overrides.get(node.key, {}))
+            inputs = resolve.with_overrides(inputs, component, self._facts.overrides.get(key, {}))
             gate, own = _gate(task, component, inputs, None)
             ready = replace(node, inputs=inputs, ready=True)
-            return self._add(_settled(node, None, own or gate) if own or gate else ready)
+            return self._add(self._memory.keep_leaf(_settled(node, None, own or gate) if own or gate else ready))
+        return self._unrolled(replace(node, inputs=inputs), task, component, place, fate)
+
+    def _unrolled(self, node: Node, task: ir.Task, component: ir.Component, place: Place, fate: Fate | None) -> Node:
         at = len(self._nodes)
         self._nodes.append(node)  # groups stand before their members; its state is known after them
-        fate, own = _gate(task, component, inputs, fate)
-        unrolled = self._loop if task.loop else self._group
-        node = unrolled(replace(node, inputs=inputs), component, place, fate)
+        fate, own = _gate(task, component, node.inputs, fate)
+        unroll = self._loop if task.loop else self._group
+        node = unroll(node, component, place, fate)
         if own and node.state is not own.state:
             node = replace(node, state=own.state, reason=own.reason, outputs=Values())
         self._nodes[at] = node
+        self._memory.keep_group(self._nodes[at:])
         return node
 
     def _add(self, node: Node) -> Node:
@@ -122,6 +183,10 @@ class _Expansion:
         active = 0
         for index, label in enumerate(item_labels(items)):
             key = f"{node.key}({index})"
+            if ended := self._memory.group(key):
+                self._nodes.extend(ended)
+                found.append(ended[0])
+                continue
             full = bool(loop.limit) and active >= loop.limit and not self._has_started(key)
             own = fate or (Fate(TaskState.PENDING, f"waits: {loop.limit} iterations at a time") if full else None)
             inputs = replace(node.inputs, parameters={**node.inputs.parameters, loop.item_input: items[index]})
@@ -141,6 +206,7 @@ class _Expansion:
             if own and not self._has_started(key):
                 state, reason = own.state, own.reason
             self._nodes[at] = replace(iteration, state=state, reason=reason, outputs=outputs)
+            self._memory.keep_group(self._nodes[at:])
             found.append(self._nodes[at])
             active += state not in TASK_ENDED and own is None
         return found

@@ -129,13 +129,18 @@ def nearest(parts: Mapping[str, Any], earlier: Sequence[tuple[str, str, Mapping[
 
     Args:
         parts: of the task that has to run.
-        earlier: (run id, key, parts) of executions of the same component.
+        earlier: (run id, key, parts) of executions of the same component, those with equal parts first.
     """
-    judged = [(differences(old, parts), run_id, key) for run_id, key, old in earlier]
-    if not judged:
+    best: tuple[tuple[str, ...], str, str] | None = None
+    for run_id, key, old in earlier:
+        found = differences(old, parts)
+        if best is None or len(found) < len(best[0]):
+            best = (found, run_id, key)
+        if len(found) <= 1:  # equal ones come first, so it does not get nearer
+            break
+    if best is None:
         return Explanation(False)
-    found, run_id, key = min(judged, key=lambda j: len(j[0]))
-    return Explanation(False, run_id, key, found or ("its outputs are gone",))
+    return Explanation(False, best[1], best[2], best[0] or ("its outputs are gone",))
 
 
 def digest_of_path(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What a group makes of its members: its state, its collected outputs, and what its iterations are called. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,8 @@ def _collect_parameter(name: str, iterations: Sequence[Node], state: TaskState) 
 def item_labels(items: Sequence[Any]) -> list[str]:
     """What people call the iterations: a struct's `name`, else the item; with the index where that is not unique."""
     names = [_item_label(item) for item in items]
-    return [n if n and names.count(n) == 1 else f"{n}({i})" for i, n in enumerate(names)]
+    times = Counter(names)
+    return [n if n and times[n] == 1 else f"{n}({i})" for i, n in enumerate(names)]
 
 
 def _item_label(item: Any) -> str:

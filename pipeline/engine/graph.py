@@ -15,16 +15,23 @@ def order(tasks: Mapping[str, Task]) -> list[str]:
     Raises:
         PipelineError: the tasks depend on each other in a circle.
     """
-    done: dict[str, None] = {}
-    waiting = dict(tasks)
-    while waiting:
-        ready = [name for name, task in waiting.items() if all(d in done for d in task.dependencies)]
-        if not ready:
-            raise PipelineError(f"tasks {', '.join(sorted(waiting))} depend on each other in a circle")
-        for name in ready:
-            done[name] = None
-            del waiting[name]
-    return list(done)
+    after: dict[str, list[str]] = {}
+    missing = {name: len(set(task.dependencies)) for name, task in tasks.items()}
+    for name, task in tasks.items():
+        for dependency in set(task.dependencies):
+            after.setdefault(dependency, []).append(name)
+    places = {name: place for place, name in enumerate(tasks)}
+    done: list[str] = []
+    ready = [name for name, count in missing.items() if not count]
+    while ready:
+        done += ready
+        for later in [later for name in ready for later in after.get(name, ())]:
+            missing[later] -= 1
+        candidates = {later for name in ready for later in after.get(name, ()) if not missing[later]}
+        ready = sorted(candidates, key=places.__getitem__)
+    if len(done) < len(tasks):
+        raise PipelineError(f"tasks {', '.join(sorted(set(tasks) - set(done)))} depend on each other in a circle")
+    return done
 
 
 def descendants(tasks: Mapping[str, Task], name: str) -> set[str]:

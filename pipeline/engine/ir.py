@@ -16,13 +16,17 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True)
 class Parameter:
-    """A declared input or output parameter. `default` is ABSENT where there is none."""
+    """A declared input or output parameter.
+
+    `default` is ABSENT where there is none; `choices` are the IR's literals, empty where any value will do.
+    """
 
     name: str
     kind: str
     optional: bool = False
     default: Any = ABSENT
     description: str = ""
+    choices: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)

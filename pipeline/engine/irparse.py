@@ -77,7 +77,8 @@ def _component(name: str, body: Mapping[str, Any]) -> Component:
 def _parameter(name: str, body: Mapping[str, Any]) -> Parameter:
     default = plain(body["defaultValue"]) if "defaultValue" in body else ABSENT
     kind = body.get("parameterType", body.get("type", STRING))
-    return Parameter(name, kind, bool(body.get("isOptional")), default, body.get("description", ""))
+    choices = tuple(plain(value) for value in body.get("literals", ()))
+    return Parameter(name, kind, bool(body.get("isOptional")), default, body.get("description", ""), choices)
 
 
 def _artifact(name: str, body: Mapping[str, Any]) -> ArtifactSpec:

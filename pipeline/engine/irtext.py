@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,12 +44,19 @@ def fill_parameters(pipeline: ir.Pipeline, given: Mapping[str, Any]) -> dict[str
     values: dict[str, Any] = {}
     for name, parameter in declared.items():
         if given.get(name) is not None:
-            values[name] = coerce(given[name], parameter.kind, name)
+            values[name] = _allowed(parameter, coerce(given[name], parameter.kind, name))
         elif parameter.default is not ir.ABSENT:
             values[name] = parameter.default
         elif not parameter.optional:
             raise PipelineError(f"pipeline {pipeline.name} needs a value for parameter {name} ({parameter.kind})")
     return values
+
+
+def _allowed(parameter: ir.Parameter, value: Any) -> Any:
+    if parameter.choices and value not in parameter.choices:
+        listed = ", ".join(json.dumps(v, ensure_ascii=False) for v in parameter.choices)
+        raise PipelineError(f"parameter {parameter.name} cannot be {value!r}; it is one of {listed}")
+    return value
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.engine import process
+from pipeline.engine.failures import ended_how
 from pipeline.errors import PipelineError
 
 _SUPERVISE = Path(__file__).with_name("supervise.py")
+_NOTE_BYTES = 512
+MARK = "SEAMLINE_ATTEMPT"
+"""Environment variable of a command and all its children, by which they are found: the attempt's folder."""
 MAX_ARGUMENT_BYTES = 131071  # Linux: MAX_ARG_STRLEN, one word with its final zero
 
 
@@ -46,7 +50,7 @@ class Exit:
 
     Attributes:
         code: exit status; negative: killed by that signal; None: it is gone and left no note.
-        usage: `max_rss_bytes` and `cpu_s` where known.
+        usage: `max_rss_bytes`, `cpu_s`, `wall_s`, and `oom_kills` of the kernel meanwhile, where known.
     """
 
     code: int | None
@@ -55,12 +59,7 @@ class Exit:
     @property
     def reason(self) -> str:
         """In words; empty when it succeeded."""
-        if self.code is None:
-            return "its process is gone and left no exit status"
-        if self.code >= 0:
-            return "" if self.code == 0 else f"exit code {self.code}"
-        hint = "; often the machine ran out of memory" if self.code == -signal.SIGKILL else ""
-        return f"killed by {signal.Signals(-self.code).name}{hint}"
+        return ended_how(self.code)
 
 
 class Launcher(Protocol):
@@ -104,6 +103,8 @@ class ProcessLauncher:
                 f"one argument of the command has {longest} bytes, Linux takes {MAX_ARGUMENT_BYTES}; "
                 "pass a reference to the data instead of the data"
             )
+        # The space of the note that tells how it ended: a disk that fills up meanwhile does not cost the work.
+        (job.directory / "exit.json.new").write_bytes(b" " * _NOTE_BYTES)
         (job.directory / "job.json").write_text(json.dumps({"command": list(job.command)}), encoding="utf-8")
         where = self._working_directory or job.directory / "work"
         where.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ class ProcessLauncher:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=where,
-            env=_with_interpreter(job.environment),
+            env={**_with_interpreter(job.environment), MARK: str(job.directory)},
             start_new_session=True,
         )
         handle = json.dumps({"process": process.identity(child.pid), "directory": str(job.directory)})
@@ -141,7 +142,7 @@ class ProcessLauncher:
         if note.exists():
             body = json.loads(note.read_text(encoding="utf-8"))
             return Exit(body["code"], body["usage"])
-        _end_orphans(_read(handle)["process"])
+        _end_orphans(handle)
         return Exit(child.returncode if child and child.returncode else None)
 
     def signal(self, handle: str, kill: bool) -> None:
@@ -151,10 +152,9 @@ class ProcessLauncher:
         if child and child.stdin and not child.stdin.closed:
             child.stdin.close()  # never released: it ends by itself
         if process.is_alive(name):
-            try:
-                os.killpg(process.pid_of(name), signal.SIGKILL if kill else signal.SIGTERM)
-            except ProcessLookupError:
-                return
+            _signal_group(process.pid_of(name), signal.SIGKILL if kill else signal.SIGTERM)
+            if kill:
+                _end_marked(handle)
 
 
 def _read(handle: str) -> dict[str, str]:
@@ -162,16 +162,32 @@ def _read(handle: str) -> dict[str, str]:
     return body
 
 
-def _end_orphans(name: str) -> None:
+def _end_orphans(handle: str) -> None:
     """Ends a command whose supervisor was killed: nobody would learn how it ends, and a repetition must not meet it.
 
     The kernel gives no process the pid of a living group, so without a process of that pid the group is ours.
     """
-    if name and process.is_of_this_boot(name) and not process.identity(process.pid_of(name)):
+    name = _read(handle)["process"]
+    if name and process.is_of_this_boot(name):
+        if not process.identity(process.pid_of(name)):
+            _signal_group(process.pid_of(name), signal.SIGKILL)
+        _end_marked(handle)
+
+
+def _end_marked(handle: str) -> None:
+    """Ends what has left the command's session, too."""
+    for pid in process.with_variable(MARK, _read(handle)["directory"]):
         try:
-            os.killpg(process.pid_of(name), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
-            return
+            continue
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
 
 
 def _with_interpreter(environment: Mapping[str, str]) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from pipeline.errors import StateError
 
 FILE = "seamline.lock"
 SERVING = "serving"
+_TRIES, _TRY_S = 5, 0.02
 
 
 class StateLock:
@@ -37,15 +39,24 @@ class StateLock:
 
     def _locked_descriptor(self, serving: bool) -> int:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)  # not inherited by children (PEP 446)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 64).decode().strip() or "another process"
+        if not _taken(descriptor):
+            holder = os.read(descriptor, 64).decode().split() or ["of an unknown number"]
             os.close(descriptor)
-            raise StateError(_held(self._path.parent, *holder.split())) from None
+            raise StateError(_held(self._path.parent, *holder))
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}{' ' + SERVING if serving else ''}".encode())
         return descriptor
+
+
+def _taken(descriptor: int) -> bool:
+    """Tries for a moment: whoever asks `is_served` holds the lock for an instant."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(_TRY_S)
+    return False
 
 
 def is_served(directory: Path) -> bool:

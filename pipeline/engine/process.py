@@ -30,6 +30,19 @@ def is_of_this_boot(name: str) -> bool:
     return name.rpartition(":")[2] == _boot()
 
 
+def with_variable(name: str, value: str) -> list[int]:
+    """Pids of the processes that were started with an environment variable of that value, where the system tells."""
+    entry = os.fsencode(f"{name}={value}")
+    return [int(folder.name) for folder in _PROC.glob("[0-9]*") if entry in _environment(folder)]
+
+
+def _environment(folder: Path) -> list[bytes]:
+    try:
+        return (folder / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or it is another user's
+        return []
+
+
 def own_identity() -> str:
     """The identity of this process."""
     return identity(os.getpid())

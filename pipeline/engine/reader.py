@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.engine.failures import Failure
 from pipeline.engine.records import Attempt, Event, Metric, Run, Task
 from pipeline.engine.states import RunState, TaskState
 from pipeline.engine.values import Values
@@ -19,6 +20,7 @@ from pipeline.errors import NotFound
 T = TypeVar("T", Run, Task, Attempt, Event, Metric)
 MAX_LISTED = 10
 HISTORY = 5  # executions that say how long the next one takes
+EXAMINED = 100  # executions of a name among which those of the same label are looked for
 _EXECUTED = "kind = 'task' AND state = 'SUCCEEDED' AND NOT cached"
 
 
@@ -34,7 +36,9 @@ class Reader:
         """Runs, newest first; 0 means all."""
         return [
             load(Run, row)
-            for row in self._db.execute("SELECT * FROM runs ORDER BY number DESC LIMIT ?", (limit or -1,))
+            for row in self._db.execute(
+                "SELECT * FROM runs WHERE deleted = 0 ORDER BY number DESC LIMIT ?", (limit or -1,)
+            )
         ]
 
     def unfinished(self) -> list[Run]:
@@ -49,11 +53,11 @@ class Reader:
             NotFound: no run, or several.
         """
         if name == "latest":
-            rows = self._db.execute("SELECT * FROM runs ORDER BY number DESC LIMIT 1").fetchall()
+            rows = self._db.execute("SELECT * FROM runs WHERE deleted = 0 ORDER BY number DESC LIMIT 1").fetchall()
         else:
             begins = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             rows = self._db.execute(
-                "SELECT * FROM runs WHERE run_id LIKE ? ESCAPE '\\' LIMIT ?", (begins, MAX_LISTED)
+                "SELECT * FROM runs WHERE run_id LIKE ? ESCAPE '\\' AND deleted = 0 LIMIT ?", (begins, MAX_LISTED)
             ).fetchall()
         exact = [row for row in rows if row["run_id"] == name]
         if len(exact or rows) == 1:
@@ -100,6 +104,21 @@ class Reader:
         """The attempts of a task, first to last."""
         sql = "SELECT * FROM attempts WHERE run_id = ? AND key = ? ORDER BY number"
         return [load(Attempt, row) for row in self._db.execute(sql, (run_id, key))]
+
+    def failed_attempts(self, run_id: str) -> list[Attempt]:
+        """Attempts of a run that ended in a failure or were lost and still count, first to last of each task."""
+        sql = (
+            "SELECT attempts.* FROM attempts JOIN tasks USING (run_id, key) "
+            "WHERE run_id = ? AND failure_json <> '{}' AND number > counted_from ORDER BY key, number"
+        )
+        return [load(Attempt, row) for row in self._db.execute(sql, (run_id,))]
+
+    def waiting_runs(self) -> list[tuple[str, bool]]:
+        """Ids of the runs that have not ended, oldest first, and whether they are asked to stop."""
+        sql = (
+            "SELECT run_id, stop_requested FROM runs WHERE state IN ('PENDING', 'RUNNING', 'CANCELING') ORDER BY number"
+        )
+        return [(row["run_id"], bool(row["stop_requested"])) for row in self._db.execute(sql)]
 
     def open_attempts(self, run_id: str) -> list[Attempt]:
         """Attempts of a run that nobody has seen the end of."""
@@ -155,15 +174,31 @@ class Reader:
         sql = f"SELECT * FROM tasks WHERE fingerprint = ? AND {_EXECUTED} ORDER BY ended DESC, rowid DESC"
         return [load(Task, row) for row in self._db.execute(sql, (fingerprint,))]
 
-    def executions_named(self, name: str, limit: int = 100) -> list[Task]:
+    def executions_named(self, name: str, limit: int = EXAMINED) -> list[Task]:
         """Tasks of a name that really ran to success, in any run, newest first."""
         sql = f"SELECT * FROM tasks WHERE name = ? AND {_EXECUTED} ORDER BY ended DESC LIMIT ?"
         return [load(Task, row) for row in self._db.execute(sql, (name, limit))]
 
+    def cache_keys_named(self, name: str, fingerprint: str, limit: int = 50) -> list[tuple[str, str, dict[str, Any]]]:
+        """(run id, label, parts of the cache key) of tasks of a name that really ran to success.
+
+        Those with the same fingerprint come first, then the newest.
+        """
+        sql = (
+            f"SELECT run_id, label, parts_json FROM tasks WHERE name = ? AND {_EXECUTED} AND parts_json <> '{{}}' "
+            "ORDER BY fingerprint = ? DESC, ended DESC LIMIT ?"
+        )
+        rows = self._db.execute(sql, (name, fingerprint, limit))
+        return [(row["run_id"], row["label"], json.loads(row["parts_json"])) for row in rows]
+
     def expected_seconds(self, name: str, label: str = "") -> float | None:
         """How long a task takes: median of its last executions, of the same label if there are any; None at first."""
-        earlier = [t for t in self.executions_named(name) if t.seconds]
-        same = [t.seconds for t in earlier if t.label == label] or [t.seconds for t in earlier]
+        sql = (  # all of it stands in the index `tasks_executed`
+            f"SELECT label, ended - started AS seconds FROM tasks WHERE name = ? AND {_EXECUTED} "
+            "AND started > 0 AND ended > started ORDER BY ended DESC LIMIT ?"
+        )
+        earlier = self._db.execute(sql, (name, EXAMINED)).fetchall()
+        same = [row["seconds"] for row in earlier if row["label"] == label] or [row["seconds"] for row in earlier]
         return statistics.median(same[:HISTORY]) if same else None
 
 
@@ -185,6 +220,7 @@ _CONVERT: Mapping[tuple[type, str], Any] = {
     (Task, "inputs"): Values.from_json,
     (Task, "outputs"): Values.from_json,
     (Attempt, "state"): TaskState,
+    (Attempt, "failure"): Failure.from_json,
 }
 
 

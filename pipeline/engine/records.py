@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.engine.failures import Failure
 from pipeline.engine.states import RunState, TaskState
 from pipeline.engine.values import Values
 
@@ -85,6 +86,7 @@ class Task:
         progress: the latest `::progress`, for instance {"done": 3, "total": 10, "unit": "epochs"}.
         note: what the engine wants to say about it, for instance that there is no GPU.
         retry_at: when its next attempt may start.
+        counted_from: failures of attempts up to this one do not count any more; a retry of the run moves it.
     """
 
     run_id: str
@@ -110,6 +112,7 @@ class Task:
     progress: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     retry_at: float = 0.0
+    counted_from: int = 0
 
     @property
     def is_leaf(self) -> bool:
@@ -128,12 +131,13 @@ class Attempt:
 
     Attributes:
         number: 1, 2, ...
-        state: RUNNING, SUCCEEDED, FAILED, CANCELED; PENDING means lost with its engine, so it does not count.
+        state: RUNNING, SUCCEEDED, FAILED, CANCELED; PENDING means lost with its engine.
         directory: absolute path of its folder, with `log`.
         handle: what the launcher needs to find it again.
         exit_code: None when it was killed or lost.
         log_offset: bytes of the log whose progress and metrics are recorded.
-        usage: `max_rss_bytes`, `cpu_s` where the launcher knows them.
+        usage: `max_rss_bytes`, `cpu_s`, `wall_s`, `oom_kills` where the launcher knows them.
+        failure: class, cause and likely fix, when it failed; the last lines are at the end of its log.
     """
 
     run_id: str
@@ -148,6 +152,7 @@ class Attempt:
     reason: str = ""
     log_offset: int = 0
     usage: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)

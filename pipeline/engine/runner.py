@@ -4,17 +4,22 @@ Making and executing are separate: `create_run`, `retry` and `rerun` only prepar
 `execute` does the work in the calling thread.
 """
 
+import contextlib
+import logging
+import sqlite3
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.engine import graph, irtext, process, rerun
-from pipeline.engine.budget import Budget, Ledger
+from pipeline.engine import graph, irtext, process, rerun, trouble
+from pipeline.engine.budget import Budget
 from pipeline.engine.clock import Clock, SystemClock
 from pipeline.engine.database import Listener
 from pipeline.engine.execution import Execution
 from pipeline.engine.launch import Launcher
+from pipeline.engine.ledger import Ledger
+from pipeline.engine.lock import is_served
 from pipeline.engine.records import ABOUT_NOTHING, About, Run, Task
 from pipeline.engine.rerun import Plan
 from pipeline.engine.starting import usable
@@ -22,6 +27,8 @@ from pipeline.engine.states import RUN_ENDED, RunState
 from pipeline.engine.store import Store
 from pipeline.engine.tools import DEFAULT_HOOKS, DEFAULT_PACE, Hooks, Pace, Tools
 from pipeline.errors import Conflict, StateError
+
+LOG = logging.getLogger("seamline.engine")
 
 
 class Engine:
@@ -71,6 +78,10 @@ class Engine:
         """The time."""
         return self._clock.now()
 
+    def monotonic(self) -> float:
+        """Seconds since some moment, for how long something takes."""
+        return self._clock.monotonic()
+
     def create_run(
         self,
         ir_text: str,
@@ -79,6 +90,7 @@ class Engine:
         labels: Mapping[str, Any] | None = None,
         cache: bool = True,
         about: About = ABOUT_NOTHING,
+        run_id: str = "",
     ) -> str:
         """Makes a run of a compiled pipeline; `execute` starts it.
 
@@ -89,6 +101,7 @@ class Engine:
             labels: anything JSON, kept with the run.
             cache: False runs everything.
             about: where it comes from and belongs.
+            run_id: a UUID, for a caller whose parameters name it; by default a new one.
 
         Returns:
             The run's id; that of an earlier run if `about.run_key` has one.
@@ -98,7 +111,7 @@ class Engine:
         """
         pipeline = irtext.read(ir_text)
         run = Run(
-            run_id=str(uuid.uuid4()),
+            run_id=run_id or str(uuid.uuid4()),
             name=name or pipeline.name,
             pipeline=pipeline.name,
             state=RunState.PENDING,
@@ -243,13 +256,19 @@ class Engine:
         return self._store.add_run(run, self._store.pipeline_text(source.run_id))
 
     def refuse_if_busy(self) -> None:
-        """Looks whether `execute` could begin, before a run is made for it.
+        """Looks whether `execute` could begin, or a server would do it, before a run is made for it.
 
         Raises:
             StateError: another process executes runs of this state folder.
         """
+        if self.is_served():
+            return
         with self._store.exclusive():
             return
+
+    def is_served(self) -> bool:
+        """Whether a server executes what is made in this state folder, so that nobody else has to."""
+        return is_served(self._store.directory)
 
     def is_executing(self, run: Run) -> bool:
         """Whether a living process executes the run; a RUNNING run without one was interrupted."""
@@ -263,13 +282,23 @@ class Engine:
         return usable(task, self._tools)
 
     def _drive(self, run: Run) -> RunState:
-        self._execution = self.begin(run)
-        if self._stop_early:  # asked to stop between two runs, or before the first
-            self._execution.stop()
+        stops = 0
         try:
-            return self._execution.run()
+            while True:
+                try:
+                    self._execution = self.begin(self._store.run(run.run_id))
+                    for _ in range(stops or self._stop_early):  # also: asked to stop before it began
+                        self._execution.stop()
+                    return self._execution.run()
+                except sqlite3.OperationalError as error:
+                    if not trouble.is_busy(error):
+                        raise
+                    LOG.warning("somebody else writes the state for long: %s; trying again", error)
+                    stops = self._execution.stops if self._execution else 0
+                    self._clock.sleep(self.pace.poll_s)
         except BaseException:
-            self._store.forget_executor(run.run_id)  # this process lives on, and the run can be retried
+            with contextlib.suppress(sqlite3.Error):  # what is broken is told by the error that got us here
+                self._store.forget_executor(run.run_id)  # this process lives on, and the run can be retried
             raise
         finally:
             self._execution = None

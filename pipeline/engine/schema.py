@@ -14,6 +14,9 @@ def scripts() -> dict[int, str]:
     """Version -> SQL that leads to it from the version before."""
     folder = resources.files("pipeline.engine").joinpath("schema")
     files = sorted(f.name for f in folder.iterdir() if f.name.endswith(".sql"))
+    numbers = [int(name[:4]) for name in files]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"two files of the schema have one number, so one of them would be left out: {files}")
     return {int(name[:4]): folder.joinpath(name).read_text(encoding="utf-8") for name in files}
 
 

@@ -3,14 +3,15 @@
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.engine import exchange, ir, resolve
+from pipeline.engine import exchange, ir, resolve, trouble
 from pipeline.engine.board import Board
-from pipeline.engine.budget import Demand, demand_of
+from pipeline.engine.budget import Demand, demand_of, memory_limit_of
 from pipeline.engine.fingerprint import Explanation, Fingerprint, fingerprint, nearest
 from pipeline.engine.launch import Job
+from pipeline.engine.ledger import Holder
 from pipeline.engine.placeholders import resolve_command
 from pipeline.engine.records import Attempt, Task
 from pipeline.engine.states import TaskState
@@ -22,13 +23,14 @@ from pipeline.errors import PipelineError
 
 @dataclass(frozen=True)
 class Start:
-    """A task about to start: its node, interface, command, settled inputs and cache key."""
+    """A task about to start: its node, interface, command, settled inputs, cache key and share of the machine."""
 
     node: Node
     component: ir.Component
     container: ir.Container
     inputs: Values
     key: Fingerprint
+    demand: Demand
 
     @property
     def retries(self) -> bool:
@@ -37,7 +39,11 @@ class Start:
 
 
 class Starter:
-    """Starts what is ready, as far as there is room."""
+    """Starts what is ready, as far as there is room.
+
+    Attributes:
+        waits: something is ready and waits for room, or for the same work to be done elsewhere.
+    """
 
     def __init__(self, tools: Tools, board: Board) -> None:
         self._tools = tools
@@ -45,49 +51,92 @@ class Starter:
         self._board = board
         self._prepared: dict[str, Start] = {}
         self._code: dict[tuple[str, ...], str] = {}
+        self._refused: set[tuple[Demand, bool]] = set()
+        self.waits = False
 
     def start_ready(self, tree: Tree) -> None:
-        """Starts every ready task of the tree that there is room for; a task that cannot start fails."""
+        """Starts every ready task of the tree that there is room for; a task that cannot start fails.
+
+        Raises:
+            OSError: the machine cannot start anything now; the rest of the ready tasks wait.
+        """
+        waiting: dict[str, Demand] = {}
+        self._refused.clear()
+        self.waits = False
         for node in tree.leaves:
             if not node.ready or node.key in self._board.retry_at:
                 continue
             try:
-                self._start(node)
-            except (PipelineError, OSError) as error:
+                wish = self._start(node)
+            except (PipelineError, OSError, ValueError) as error:  # ValueError: values that no command line can carry
+                if isinstance(error, OSError) and trouble.is_of_machine(error):
+                    raise
                 self._board.settle(node.key, TaskState.FAILED, str(error))
+                continue
+            if wish:
+                waiting[node.key] = wish
+        self._tools.ledger.wait(self._board.run.run_id, waiting)
 
-    def _start(self, node: Node) -> None:
-        _, component = self._board.task_of(node.key)
-        executor = self._board.pipeline.executors[component.executor]
-        inputs = resolve.settled(node.inputs)
-        if isinstance(executor, ir.Importer):
-            outputs = exchange.import_artifact(component, executor, inputs)
-            now = self._board.now()
-            self._board.settle(node.key, TaskState.SUCCEEDED, "imported", outputs, inputs=inputs, started=now)
-            return
-        start = self._prepared.get(node.key) or self._prepare(node, component, executor, inputs)
-        if self._reused(start):
-            return
-        explanation = self._look_in_cache(start)
-        if explanation is None or self._same_work_runs(start):
-            return
-        demand = demand_of(executor.resources, inputs.parameters)
-        holder = (self._board.run.run_id, node.key)
-        gpus = self._tools.ledger.take(holder, demand)
-        if gpus is None:
-            return
+    def _start(self, node: Node) -> Demand | None:
+        """Gets a task its outputs or its command started; what it wants of the machine when it waits for room."""
+        start, is_new = self._prepared.get(node.key), node.key not in self._prepared
+        if start is None:
+            _, component = self._board.task_of(node.key)
+            executor = self._board.pipeline.executors[component.executor]
+            if isinstance(executor, ir.Importer):
+                self._import(node, component, executor)
+                return None
+            start = self._prepare(node, component, executor, resolve.settled(node.inputs))
+        if is_new and (self._reused(start) or self._is_hit(start)):
+            return None
+        if self._caches(start) and self._tools.ledger.is_being_done(start.key.key):
+            self.waits = True
+            return None
+        alone = self._board.runs_alone(node.key)
+        if not self._has_room(start, alone):
+            self.waits = True
+            return start.demand
+        if is_new or not self._is_hit(start):
+            self._take_and_launch(start, alone)
+        return None
+
+    def _has_room(self, start: Start, alone: bool) -> bool:
+        """Asks once in a look for each size of task: a thousand of them may wait."""
+        size = (start.demand, alone)
+        if size in self._refused:
+            return False
+        if not self._tools.ledger.has_room(self._holder(start.node.key), *size):
+            self._refused.add(size)
+            return False
+        return True
+
+    def _holder(self, key: str) -> Holder:
+        return (self._board.run.run_id, key)
+
+    def _take_and_launch(self, start: Start, alone: bool) -> None:
+        holder = self._holder(start.node.key)
+        work = start.key.key if self._key_columns(start) else ""
+        gpus = self._tools.ledger.hold(holder, start.demand, alone, work)
         try:
-            self._launch(start, explanation, demand, gpus)
-        except (PipelineError, OSError):
-            self._tools.ledger.give_back(holder)
+            self._launch(start, gpus)
+        except BaseException:  # an interrupt, too, must not keep the room
+            if start.node.key not in self._board.live:
+                self._tools.ledger.give_back(holder)
             raise
+
+    def _import(self, node: Node, component: ir.Component, importer: ir.Importer) -> None:
+        inputs = resolve.settled(node.inputs)
+        outputs = exchange.import_artifact(component, importer, inputs)
+        now = self._board.now()
+        self._board.settle(node.key, TaskState.SUCCEEDED, "imported", outputs, inputs=inputs, started=now)
 
     def _prepare(self, node: Node, component: ir.Component, container: ir.Container, inputs: Values) -> Start:
         command = (*container.command, *container.args)
         if command not in self._code:
             self._code[command] = self._tools.hooks.code_identity(list(command))
         key = fingerprint(component, container, inputs, self._code[command])
-        self._prepared[node.key] = Start(node, component, container, inputs, key)
+        demand = demand_of(container.resources, inputs.parameters)
+        self._prepared[node.key] = Start(node, component, container, inputs, key, demand)
         return self._prepared[node.key]
 
     def _reused(self, start: Start) -> bool:
@@ -99,26 +148,27 @@ class Starter:
         self._reuse(start, source, f"reused from run {source.run_id[:8]}")
         return True
 
-    def _look_in_cache(self, start: Start) -> Explanation | None:
-        """Takes the outputs of an earlier execution with the same key (None), or explains why there is none."""
-        if not self._caches(start):
-            return Explanation(False, differences=("caching is off",))
-        if start.node.key in self._board.run.forced:
-            return Explanation(False, differences=("chosen to run again",))
+    def _is_hit(self, start: Start) -> bool:
+        """Takes the outputs of an earlier execution with the same key, if there is one and it may be used."""
+        if not self._caches(start) or self._is_forced(start):
+            return False
         found = next((t for t in self._store.executions_with(start.key.key) if usable(t, self._tools)), None)
         if found:
             self._reuse(start, found, str(Explanation(True, found.run_id, found.label)))
-            return None
-        earlier = self._store.executions_named(start.node.name)
-        return nearest(start.key.parts, [(t.run_id, t.label, t.parts) for t in earlier if t.parts])
+        return found is not None
+
+    def _why_not_cached(self, start: Start) -> Explanation:
+        if not self._caches(start):
+            return Explanation(False, differences=("caching is off",))
+        if self._is_forced(start):
+            return Explanation(False, differences=("chosen to run again",))
+        return nearest(start.key.parts, self._store.cache_keys_named(start.node.name, start.key.key))
+
+    def _is_forced(self, start: Start) -> bool:
+        return start.node.key in self._board.run.forced
 
     def _caches(self, start: Start) -> bool:
         return bool(start.node.task and start.node.task.cache and self._board.run.cache)
-
-    def _same_work_runs(self, start: Start) -> bool:
-        """Two cached tasks with the same key never run at once: the second waits and becomes a hit."""
-        live = [self._prepared[key] for key in self._board.live if key in self._prepared]
-        return self._caches(start) and any(other.key.key == start.key.key and self._caches(other) for other in live)
 
     def _reuse(self, start: Start, source: Task, why: str) -> None:
         origin = source.origin if source.cached and source.origin else (source.run_id, source.key)
@@ -131,9 +181,9 @@ class Starter:
         cacheable = start.node.task and start.node.task.cache
         return {"fingerprint": start.key.key, "parts": start.key.parts} if cacheable else {}
 
-    def _launch(self, start: Start, explanation: Explanation, demand: Demand, gpus: tuple[int, ...]) -> None:
+    def _launch(self, start: Start, gpus: tuple[int, ...]) -> None:
         """Starts the command in a fresh folder. It runs only after the attempt is journalled."""
-        key, run_id = start.node.key, self._board.run.run_id
+        key, run_id, demand = start.node.key, self._board.run.run_id, start.demand
         number = self._board.tries.get(key, 0) + 1
         folder = exchange.Folder(self._store.directory / "runs" / run_id / key / f"attempt-{number}")
         shutil.rmtree(folder.path, ignore_errors=True)  # left by an engine that died before it journalled the start
@@ -141,14 +191,20 @@ class Starter:
         around = exchange.surroundings(start.component, start.inputs, folder)
         command = resolve_command(list(start.container.command), list(start.container.args), around)
         environment = self._environment(start, demand, gpus, number)
-        image = start.container.image
-        job = Job(command, image, environment, folder.path, demand.cpu_slots, demand.memory_bytes, gpus)
+        limit = memory_limit_of(start.container.resources, start.inputs.parameters)
+        job = Job(command, start.container.image, environment, folder.path, demand.cpu_slots, limit, gpus)
+        told = {"inputs": start.inputs, "explanation": str(self._why_not_cached(start))}
+        told["note"] = "no GPU on this machine: runs on the CPU" if demand.gpus and not gpus else ""
+        attempt = Attempt(run_id, key, number, TaskState.RUNNING, str(folder.path), started=self._board.now())
+        self._begin(attempt, job, told | self._key_columns(start))
+
+    def _begin(self, attempt: Attempt, job: Job, columns: Mapping[str, Any]) -> None:
         handle = self._tools.launcher.start(job)
-        now = self._board.now()
-        note = "no GPU on this machine: runs on the CPU" if demand.gpus and not gpus else ""
-        attempt = Attempt(run_id, key, number, TaskState.RUNNING, str(folder.path), handle, started=now)
-        told = {"inputs": start.inputs, "explanation": str(explanation), "note": note}
-        self._board.begin(attempt, **told, **self._key_columns(start))
+        try:
+            self._board.begin(replace(attempt, handle=handle), **columns)
+        except BaseException:  # not on record, or nobody would release it: it must not wait for ever
+            self._tools.launcher.signal(handle, kill=True)
+            raise
         self._tools.launcher.release(handle)
 
     def _environment(self, start: Start, demand: Demand, gpus: tuple[int, ...], number: int) -> Mapping[str, str]:

@@ -67,13 +67,16 @@ class Store(Reader):
         self._db.close()
 
     @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, serving: bool = False) -> Iterator[None]:
         """Holds the folder's lock, so that no other process moves its tasks.
+
+        Args:
+            serving: whoever makes a run meanwhile may count on its being executed.
 
         Raises:
             StateError: another process holds it.
         """
-        self._lock.acquire()
+        self._lock.acquire(serving)
         try:
             yield
         finally:
@@ -86,9 +89,23 @@ class Store(Reader):
                 f"state folder {self.directory} has version {version}; this Seamline reads up to {newest}. "
                 "Update Seamline, or give another folder with --state"
             )
-        if version < newest and read_only:  # whoever makes it has not come so far, or an older Seamline made it
-            raise _no_state(self.directory) if version == 0 else _old_state(self.directory)
+        if version == 0 and read_only:  # whoever makes it has not come so far
+            raise _no_state(self.directory)
+        if read_only:
+            self._update_for_readers(version, newest)
+            return
         schema.migrate(self._db)
+
+    def _update_for_readers(self, version: int, newest: int) -> None:
+        """An older folder is brought up to date also by who only looks, if it can be written."""
+        if version == newest:
+            return
+        try:
+            Store.open(self.directory).close()
+        except StateError as error:
+            raise StateError(
+                f"{self.directory} was made by an older Seamline and cannot be brought up to date: {error}"
+            ) from error
 
     # Runs
 
@@ -183,6 +200,7 @@ class Store(Reader):
                 {"state": RunState.PENDING, "reason": "", "ended": 0, "stop_requested": 0},
                 {"run_id": run.run_id},
             )
+            self._db.execute(_COUNT_ANEW, (run.run_id,))
             journal(now, run.run_id, "", "retry", {"reason": reason})
             for task in self.tasks(run.run_id):
                 if task.state not in (TaskState.SUCCEEDED, TaskState.RUNNING, TaskState.PENDING):
@@ -291,13 +309,12 @@ class Store(Reader):
         where = {"run_id": attempt.run_id, "key": attempt.key, "number": attempt.number}
         ending = {"state": attempt.state, "exit_code": attempt.exit_code, "ended": now, "reason": attempt.reason}
         with self._database.writing() as journal:
-            self._database.update("attempts", ending | {"usage_json": to_json(attempt.usage)}, where)
-            detail = {
-                "number": attempt.number,
-                "state": attempt.state,
-                "exit_code": attempt.exit_code,
-                "reason": attempt.reason,
-            }
+            told = {"usage_json": to_json(attempt.usage)}
+            detail = {"number": attempt.number} | {k: ending[k] for k in ("state", "exit_code", "reason")}
+            if attempt.failure:
+                told["failure_json"] = to_json(attempt.failure.as_json())
+                detail["failure"] = str(attempt.failure.kind)
+            self._database.update("attempts", ending | told, where)
             journal(now, attempt.run_id, attempt.key, "attempt", detail)
             self._move_task(attempt.run_id, attempt.key, task_state, now, reason, columns, journal)
 
@@ -333,13 +350,12 @@ _FIRST_START = (
     "UPDATE tasks SET started = ? WHERE run_id = ? AND key = ? AND started = 0 AND kind <> 'task' AND ? <> 'PENDING'"
 )
 
+# A retry of the run forgives its tasks what they failed by so far.
+_COUNT_ANEW = "UPDATE tasks SET counted_from = max(0, attempts - (state = 'RUNNING')) WHERE run_id = ?"
+
 
 def _no_state(directory: Path) -> StateError:
     return StateError(f"there is no state in {directory}; `seamline run` makes one, --state names another folder")
-
-
-def _old_state(directory: Path) -> StateError:
-    return StateError(f"{directory} was made by an older Seamline and can only be read here; make it writable once")
 
 
 def _encoded(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.engine.budget import Demand, Ledger
+from pipeline.engine.budget import Demand
 from pipeline.engine.clock import Clock
 from pipeline.engine.launch import Launcher
+from pipeline.engine.ledger import Ledger
 from pipeline.engine.store import Store
 
 

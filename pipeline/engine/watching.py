@@ -1,19 +1,20 @@
-"""Follows running tasks: reads what they say, enforces timeouts, and decides what the end of an attempt means."""
+"""Follows running tasks: reads what they say, enforces limits of time, and decides what the end of an attempt means."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.engine import exchange
+from pipeline.engine import exchange, logtail, retries, trouble
 from pipeline.engine.board import Board
+from pipeline.engine.budget import memory_limit_of
+from pipeline.engine.failures import MENDABLE_EXIT, Evidence, Failure, classify
 from pipeline.engine.launch import Exit
-from pipeline.engine.logtail import read_from
+from pipeline.engine.overdue import Deadlines
 from pipeline.engine.records import Attempt, Event, Metric
 from pipeline.engine.states import TaskState
 from pipeline.engine.tools import Tools
 from pipeline.errors import PipelineError
 
-MENDABLE_EXIT = 2
-"""A step ends with 2 when its settings or data are wrong: repeating it cannot help."""
+__all__ = ["MENDABLE_EXIT", "Watcher"]
 
 
 class Watcher:
@@ -22,8 +23,7 @@ class Watcher:
     def __init__(self, tools: Tools, board: Board) -> None:
         self._tools = tools
         self._board = board
-        self._failures: dict[str, int] = {}  # since this execution began; a retry of the run starts to count anew
-        self._timed_out: set[str] = set()
+        self._deadlines = Deadlines(tools, board)
 
     def look(self, stopping: bool) -> None:
         """Reads logs and takes note of what has ended.
@@ -33,16 +33,23 @@ class Watcher:
         """
         for attempt in list(self._board.live.values()):
             ended = self._tools.launcher.poll(attempt.handle)
-            attempt = self._read_log(attempt)
+            attempt = self._read_log(attempt, to_the_end=ended is not None)
             if ended is None:
-                self._check_time(attempt)
+                self._deadlines.check(attempt)
             else:
                 self._end(replace(attempt, exit_code=ended.code, usage=ended.usage), ended, stopping)
 
-    def _read_log(self, attempt: Attempt) -> Attempt:
-        said = read_from(Path(attempt.directory) / "log", attempt.log_offset)
-        if said.offset == attempt.log_offset:
-            return attempt
+    def _read_log(self, attempt: Attempt, to_the_end: bool) -> Attempt:
+        """Takes down what is new, a bounded piece of it while the task runs, so that no task holds up the others."""
+        while True:
+            said = logtail.read_from(Path(attempt.directory) / "log", attempt.log_offset, logtail.PIECE_BYTES)
+            if said.offset == attempt.log_offset:
+                return attempt
+            attempt = self._take_down(attempt, said)
+            if not to_the_end:
+                return attempt
+
+    def _take_down(self, attempt: Attempt, said: logtail.Said) -> Attempt:
         now, where = self._board.now(), (attempt.run_id, attempt.key)
         points = [Metric(*where, attempt.number, now, p["step"], _without_step(p)) for p in said.metrics]
         self._tools.store.advance_log(attempt, said.offset, said.progress, points)
@@ -53,48 +60,65 @@ class Watcher:
         self._board.live[attempt.key] = replace(attempt, log_offset=said.offset)
         return self._board.live[attempt.key]
 
-    def _check_time(self, attempt: Attempt) -> None:
-        limit = self._board.container_of(attempt.key).timeout_s
-        if limit and self._board.now() - attempt.started > limit and attempt.key not in self._timed_out:
-            self._timed_out.add(attempt.key)
-            self._tools.launcher.signal(attempt.handle, kill=True)
-
     def _end(self, attempt: Attempt, ended: Exit, stopping: bool) -> None:
-        if attempt.key in self._timed_out:
-            self._timed_out.discard(attempt.key)
-            limit = self._board.container_of(attempt.key).timeout_s
-            self._failed(attempt, f"timed out after {limit:g} s", stopping)
+        overdue = self._deadlines.ended_by(attempt)
+        if overdue:
+            self._failed(attempt, self._failure(attempt, overdue=overdue), stopping)
         elif ended.code == 0:
             self._commit(attempt, stopping)
         elif stopping:
             self._board.end(replace(attempt, reason="the run was stopped"), TaskState.CANCELED)
-        elif ended.code is None and attempt.key in self._board.adopted:
-            lost = "lost with the engine that started it"
-            self._board.repeat(replace(attempt, state=TaskState.PENDING, reason=lost))
         else:
-            self._failed(attempt, ended.reason, stopping)
+            self._failed(attempt, self._failure(attempt), stopping)
 
     def _commit(self, attempt: Attempt, stopping: bool) -> None:
-        """Finished work is kept even while the run is being stopped."""
+        """Finished work is kept even while the run is being stopped, and when the disk is full just now."""
         _, component = self._board.task_of(attempt.key)
         folder = exchange.Folder(Path(attempt.directory))
         try:
             outputs = exchange.collect(component, folder, self._tools.store.directory / "artifacts")
         except (PipelineError, OSError) as error:
-            self._failed(attempt, str(error), stopping)
+            if isinstance(error, OSError) and trouble.is_of_machine(error):
+                raise  # the attempt stays open, and is collected later
+            self._failed(attempt, self._failure(attempt, problem=str(error)), stopping)
             return
         self._board.end(attempt, TaskState.SUCCEEDED, outputs)
 
-    def _failed(self, attempt: Attempt, reason: str, stopping: bool) -> None:
-        """Repeats a failed attempt as far as its policy goes, else fails the task."""
-        retry = self._board.task_of(attempt.key)[0].retry
-        failures = self._failures[attempt.key] = self._failures.get(attempt.key, 0) + 1
-        if failures > retry.limit or attempt.exit_code == MENDABLE_EXIT or stopping:
+    def _failure(self, attempt: Attempt, overdue: str = "", problem: str = "") -> Failure:
+        task = self._tools.store.task_at(attempt.run_id, attempt.key)
+        resources = self._board.container_of(attempt.key).resources
+        evidence = Evidence(
+            code=attempt.exit_code,
+            lines=logtail.last_lines(Path(attempt.directory) / "log"),
+            usage=attempt.usage,
+            memory_bytes=memory_limit_of(resources, task.inputs.parameters if task else {}),
+            machine_bytes=self._tools.ledger.budget.memory_bytes,
+            overdue=overdue,
+            problem=problem,
+            lost=attempt.exit_code is None and attempt.key in self._board.adopted,
+        )
+        return classify(evidence)
+
+    def _failed(self, attempt: Attempt, failure: Failure, stopping: bool) -> None:
+        """Repeats a failed attempt as far as the budget of its class goes, else fails the task."""
+        key, reason = attempt.key, failure.cause
+        lost = attempt.exit_code is None and key in self._board.adopted
+        policy = retries.policy_for(failure, self._circumstances(key))
+        number = retries.count(self._board.failures.get(key, ()), failure.kind) + 1
+        attempt = replace(attempt, failure=failure)
+        if number > policy.limit or stopping:
             self._board.end(replace(attempt, reason=reason), TaskState.FAILED)
-            return
-        wait = min(retry.backoff_s * retry.factor ** (failures - 1), retry.backoff_max_s)
-        reason = f"{reason}; retry {failures} of {retry.limit} in {wait:g} s"
-        self._board.repeat(replace(attempt, state=TaskState.FAILED, reason=reason), self._board.now() + wait)
+        elif lost:  # with the engine: whatever it was has passed
+            self._board.repeat(replace(attempt, state=TaskState.PENDING, reason=reason))
+        else:
+            wait = retries.wait_s(policy, number)
+            reason += f"; retry {number} of {policy.limit} in {wait:g} s"
+            self._board.repeat(replace(attempt, state=TaskState.FAILED, reason=reason), wait)
+
+    def _circumstances(self, key: str) -> retries.Circumstances:
+        holder, ledger = (self._board.run.run_id, key), self._tools.ledger
+        policy = self._board.task_of(key)[0].retry
+        return retries.Circumstances(policy, bool(ledger.gpus_of(holder)), ledger.had_company(holder))
 
 
 def _without_step(point: dict[str, float]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from pipeline.errors import Conflict, NotFound, PipelineError
 from pipeline.server import api, live, login, pages, rendering
 from pipeline.server.guard import Access, Guard
+from pipeline.server.limits import Limits
 from pipeline.server.services import Services
 
 API_PREFIXES = ("/apis/", "/seamline/")
@@ -38,7 +39,7 @@ def create_app(services: Services, access: Access, stopping: threading.Event | N
     """
     app = Starlette(
         routes=[*_routes(), *live.routes, *login.routes, Route("/static/{name}", static)],
-        middleware=[Middleware(Guard, access=access)],
+        middleware=[Middleware(Guard, access=access), Middleware(Limits)],
         exception_handlers={PipelineError: refused, HTTPException: unknown},
         lifespan=_lifespan,
     )

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline import words
+from pipeline.server import run_facts
 
 SIGNIFICANT = 4
 
@@ -28,10 +29,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"duration": words.duration, "number": number, "iso": iso, "count": count}
+    made.filters |= run_facts.FILTERS
     made.globals |= {
         "SHAPES": words.SHAPES,
         "run_word": words.run_word,
         "task_word": words.task_word,
+        "progress_share": words.progress_share,
         "static": static_address,
     }
     return made

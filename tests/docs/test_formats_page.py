@@ -9,9 +9,8 @@ import pyarrow as pa
 import pytest
 
 from components import entry
-from components.artifacts import ensembles, manifest, predictions, pseudo, reference, shards
+from components.artifacts import champions, ensembles, manifest, predictions, pseudo, reference, shards
 from components.ensemble import settings as ensemble_settings
-from components.promote import registry
 from components.report import issues, questions
 
 ROOT = Path(__file__).parents[2]
@@ -145,10 +144,14 @@ def test_the_scores_have_the_keys_on_the_page():
 
 
 def test_a_champion_file_has_the_keys_on_the_page(tmp_path):
-    registry.write(str(tmp_path), registry.Champion("length", registry.Candidate("e", "r", "m")))
+    champion = champions.Champion("length")
+    for ensemble in ("e", "f"):
+        decision = champions.Decision("promoted", "gain")
+        champion = champion.with_decision(champions.Candidate(ensemble, "r", "m"), {}, decision, "day")
+    champions.write(str(tmp_path), champion.rolled_back(0, "ann", "wrong on hems", "day"))
     body = json.loads((tmp_path / "champions/length.json").read_text())
     named = set(re.findall(r"`(\w+)`", chapter("Champions")))
-    assert named == set(body) | set(body["current"])
+    assert named == set(body) | set(body["current"]) | set(body["history"][-1]["terms"])
 
 
 def test_a_step_reads_the_executor_input_and_writes_the_output_of_the_page(tmp_path):

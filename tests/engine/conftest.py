@@ -52,13 +52,17 @@ def ir_of(tmp_path: Path) -> Callable[[Any], str]:
 
 
 class FakeClock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only when somebody sleeps; `ahead` is how far somebody has set the time of day."""
 
     def __init__(self) -> None:
         self.time = 1_000_000.0
+        self.ahead = 0.0
         self.alarms: dict[float, Callable[[], None]] = {}
 
     def now(self) -> float:
+        return self.time + self.ahead
+
+    def monotonic(self) -> float:
         return self.time
 
     def sleep(self, seconds: float) -> None:
@@ -115,7 +119,7 @@ class FakeLauncher:
 
     def release(self, handle: str) -> None:
         one = self.running[handle]
-        one.ends = self.clock.now() + one.happening.seconds
+        one.ends = self.clock.monotonic() + one.happening.seconds
         self.started.append(one.key)
         self.most_at_once = max(self.most_at_once, len([r for r in self.running.values() if r.code is None]))
         (Path(handle) / "log").write_text(one.happening.log)
@@ -124,7 +128,7 @@ class FakeLauncher:
         one = self.running.get(handle)
         if one is None:
             return Exit(None)
-        if one.code is None and self.clock.now() >= one.ends:
+        if one.code is None and self.clock.monotonic() >= one.ends:
             one.code = one.happening.code
             if one.code == 0:
                 self._write(one)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.engine.budget import Budget, Demand, Ledger, demand_of, quantity
+from pipeline.engine.budget import Budget, Demand, demand_of, quantity
+from pipeline.engine.ledger import Ledger
 from pipeline.engine.logtail import read_from
 from pipeline.errors import PipelineError
 

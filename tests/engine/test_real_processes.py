@@ -90,7 +90,7 @@ def finish(launcher: ProcessLauncher, handle: str) -> Exit:
     [
         ("echo hi; echo oops >&2", 0, ""),
         ("exit 3", 3, "exit code 3"),
-        ("kill -9 $$", -9, "killed by SIGKILL; often the machine ran out of memory"),
+        ("kill -9 $$", -9, "killed by SIGKILL"),
     ],
 )
 def test_a_command_ends_with_its_own_exit_code(tmp_path: Path, command: str, code: int, reason: str) -> None:

@@ -103,7 +103,7 @@ def test_a_hit_whose_references_are_gone_is_vetoed(machine: Any, chain: str) -> 
     assert "its outputs are gone" in machine.tasks(second)["first"].explanation
 
 
-@pytest.mark.parametrize(("code", "attempts", "state"), [(1, 3, "FAILED"), (2, 1, "FAILED"), (-9, 3, "FAILED")])
+@pytest.mark.parametrize(("code", "attempts", "state"), [(1, 3, "FAILED"), (2, 1, "FAILED"), (-9, 6, "FAILED")])
 def test_retries_repeat_a_failure_but_never_what_the_user_must_mend(
     machine: Any, step: Any, ir_of: Any, happening: Any, code: int, attempts: int, state: str
 ) -> None:
@@ -118,7 +118,7 @@ def test_retries_repeat_a_failure_but_never_what_the_user_must_mend(
     task = machine.tasks(run_id)["flaky"]
     assert (task.attempts, str(task.state)) == (attempts, state)
     waited = machine.clock.now() - start
-    assert waited > 30 if attempts == 3 else waited < 5
+    assert waited > 30 if attempts > 1 else waited < 5
     assert [a.number for a in machine.store.attempts(run_id, "flaky")] == list(range(1, attempts + 1))
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.engine import database
+from pipeline.engine import database, schema
 from pipeline.engine.lock import StateLock
 from pipeline.engine.records import Run
 from pipeline.engine.states import RunState
-from pipeline.engine import schema
 from pipeline.engine.store import Store
 from pipeline.errors import Conflict, NotFound, StateError
 
@@ -153,3 +152,12 @@ def test_the_lock_is_refused_to_a_second_holder_and_free_after_a_kill(tmp_path: 
         StateLock(tmp_path).acquire()
     lock.release()
     StateLock(tmp_path).acquire()
+
+
+def test_an_older_folder_is_brought_up_to_date_by_whoever_opens_it_even_only_to_look(tmp_path):
+    first = tmp_path / "seamline.db"
+    connection = sqlite3.connect(first)
+    connection.executescript(schema.scripts()[1] + "PRAGMA user_version = 1;")
+    connection.close()
+    assert Store.open(tmp_path, read_only=True).runs() == []
+    assert sqlite3.connect(first).execute("PRAGMA user_version").fetchone()[0] == schema.newest()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.ingest.limits import category
+from components.ingest.rows import category
 from pipeline.datasets import demo
 
 ATTRIBUTES = ("collar_design_labels", "sleeve_length_labels")

@@ -30,6 +30,9 @@ seed = 3
 [attributes.skirt_length_labels]
 [models.one.train]
 backbone = "small_cnn"
+[generations]
+round2 = false
+pseudo = false
 """
 
 

@@ -1,4 +1,4 @@
-"""A server over a real state folder, asked in memory; runs are made by a real engine that starts real, small commands."""
+"""A server over a real state folder, asked in memory; its runs are made by a real engine of real, small commands."""
 
 import inspect
 from collections.abc import Callable, Iterator

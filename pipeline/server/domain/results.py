@@ -20,14 +20,26 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A column of the board. `name` is the task's, `title` what stands above the column."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One task on the board: which attribute (row), stage (column) and model (lane; empty where there is none)."""
+    """One task on the board: which attribute (row), stage (column) and model (lane; empty where there is none).
+
+    `said` is what it has to say besides a score, for instance how many pictures it labelled.
+    """
 
     attribute: str
     stage: str
     model: str
     task: Task
     score: Score | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,13 +52,15 @@ class Board:
         cells: what stands in the table.
         before: tasks above the table (ingest).
         after: tasks below it (report, promote).
+        measure: what the scores in the cells are, in words.
     """
 
-    stages: Sequence[str]
+    stages: Sequence[Stage]
     attributes: Sequence[str]
     cells: Sequence[Cell]
     before: Sequence[Task]
     after: Sequence[Task]
+    measure: str = ""
 
 
 class Results(Protocol):
@@ -55,8 +69,14 @@ class Results(Protocol):
     def headline(self, reader: Reader, run: Run) -> Score | None:
         """The run's one number, mAP of validation; cheap enough for 50 rows of a list."""
 
+    def rounds(self, run: Run) -> Sequence[str]:
+        """Names of the rounds of data that the run learns from, oldest first."""
+
+    def groups(self, run: Run) -> Sequence[str]:
+        """What the names of its parameters begin with, in the order of its steps: `ingest`, `round1`, ..."""
+
     def report(self, reader: Reader, run: Run) -> Path | None:
         """The report's page on this machine."""
 
-    def board(self, reader: Reader, run: Run) -> Board | None:
-        """The run as a table."""
+    def board(self, reader: Reader, run: Run, tasks: Sequence[Task]) -> Board | None:
+        """The run as a table; `tasks` are its tasks and groups."""
