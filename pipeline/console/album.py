@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.artifacts import reference
-from components.errors import DataError
 from components.vision import metrics
 from pipeline.console import traces
 from pipeline.console.changed_verdicts import in_words
@@ -87,7 +86,7 @@ def of(source: Source) -> Album:
         },
     )
     for where in source.ensembles:
-        with contextlib.suppress(DataError):
+        with contextlib.suppress(*traces.UNREADABLE):
             _judge(album, where)
     return album
 
@@ -129,7 +128,7 @@ def changed(source: Source) -> npt.NDArray[np.bool_]:
     teachers = _Sum(album)
     students = _Sum(album)
     for where in source.predictions:
-        with contextlib.suppress(DataError):
+        with contextlib.suppress(*traces.UNREADABLE):
             about = traces.content(where, "predictions")
             (students if about["phase"] == STUDENT else teachers).add(where, str(about["attribute"]))
     both = (teachers.answer >= 0) & (students.answer >= 0)

@@ -42,7 +42,7 @@ def picture(run: Run, found: Traces, image_id: str) -> Picture | None:
         width=first.get("width", 0),
         height=first.get("height", 0),
         pixels=first.get("pixels", ""),
-        rows=[_row(about, row, _sheet_of(judged, row["attribute"])) for row in own],
+        rows=[_row(about, row, _about(judged, row["attribute"])) for row in own],
         rejected=rejected,
         copies=_copies(found, table, own),
         judged=judged,
@@ -53,7 +53,7 @@ def _attributes(own: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(row["attribute"] for row in own))
 
 
-def _sheet_of(judged: Sequence[Judged], attribute: str) -> Judged:
+def _about(judged: Sequence[Judged], attribute: str) -> Judged:
     return next(one for one in judged if one.attribute == attribute)
 
 
@@ -95,7 +95,7 @@ def _round_name(about: Mapping[str, Any], number: int) -> str:
 
 def _judged(found: Traces, about: Mapping[str, Any], rows: list[dict[str, Any]]) -> Judged:
     row = rows[-1]  # the newest round's label is the one that counts
-    classes = tuple(about["attributes"].get(row["attribute"], {}).get("classes", ()))
+    classes = tuple(about["attributes"][row["attribute"]]["classes"])
     sheet = Sheet(found, row["attribute"], classes, row["image_id"], row["label"], _kind(row), [])
     ensemble = traces.of_attribute(found.ensembles, "ensembles", sheet.attribute)
     weights = _weights(ensemble)
@@ -133,7 +133,7 @@ def _weights(ensemble: list[Left]) -> dict[str, float]:
 
 def _ensemble_vote(sheet: Sheet, left: Left) -> Iterator[Vote]:
     rows = sheets.read_rows(sheet, left, "ensemble.parquet", ["probability"])
-    for row in rows[:1]:
+    for row in _fitting(sheet, left, rows)[:1]:
         about = traces.content(left.where, "ensembles")
         how = ", ".join(str(about[part]) for part in ("method", "generation") if about.get(part))
         yield Vote("ensemble", how, left.key, row["probability"], _verdict(sheet, row["probability"]), is_ensemble=True)
@@ -141,7 +141,7 @@ def _ensemble_vote(sheet: Sheet, left: Left) -> Iterator[Vote]:
 
 def _model_vote(sheet: Sheet, left: Left, weights: Mapping[str, float]) -> Iterator[Vote]:
     rows = sheets.read_rows(sheet, left, "predictions.parquet", ["view", "probability"])
-    by_view = {row["view"]: row["probability"] for row in rows}
+    by_view = {row["view"]: row["probability"] for row in _fitting(sheet, left, rows)}
     mean = by_view.pop(album.MEAN, None)
     if mean is None:
         return
@@ -155,6 +155,14 @@ def _model_vote(sheet: Sheet, left: Left, weights: Mapping[str, float]) -> Itera
         weight=weights.get(reference.digest_of(left.where)),
         views=[View(name, about.get("view_weights", {}).get(name), values) for name, values in by_view.items()],
     )
+
+
+def _fitting(sheet: Sheet, left: Left, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those with a probability for every class of the manifest; others belong to other classes, and a word says so."""
+    fitting = [row for row in rows if len(row["probability"]) == len(sheet.classes)]
+    if len(fitting) < len(rows):
+        sheet.missing.append(f"what {left.key} made has another number of classes than the manifest")
+    return fitting
 
 
 def _verdict(sheet: Sheet, probability: Sequence[float]) -> str:
@@ -175,7 +183,7 @@ def _final(sheet: Sheet) -> Final | None:
     try:
         traces.refuse_bucket(report.where)
         body = b"\n" + storage.read_bytes(storage.join(report.where, "submission.csv"))
-    except sheets.UNREADABLE as error:
+    except traces.UNREADABLE as error:
         sheet.missing.append(f"the submission cannot be read: {sheets.first_line(error)}")
         return None
     at = body.find(b"\n" + out.getvalue().encode())

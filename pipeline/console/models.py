@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from components.artifacts import champions, storage
 from components.errors import DataError
+from pipeline.console import traces
 from pipeline.engine.lookup import Lookup
 from pipeline.engine.store import Store
 from pipeline.errors import Conflict, NotFound
@@ -77,3 +78,6 @@ def _champions(store: Store, data_root: str) -> Iterator[Champion]:
             yield standing.of(makers, data_root, champions.read(data_root, attribute))
         except DataError as error:
             yield Champion(attribute, data_root, None, (), trouble=str(error))
+        except (*traces.UNREADABLE, TypeError) as error:
+            why = f"its registry or its ensemble is damaged ({error!r}); restore it"
+            yield Champion(attribute, data_root, None, (), trouble=why)

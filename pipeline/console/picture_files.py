@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import simplejpeg
 
 from components.artifacts import records, shards, storage
-from components.errors import DataError
 from components.vision import decode
 from pipeline.console import album, traces
 from pipeline.console.traces import Traces
@@ -99,7 +98,7 @@ def _from_shards(found: Traces, row: Mapping[str, Any], view: str, size_px: int)
             data = _record(left.where, _group(row), row["image_id"])
             encoded = data.get(view) if data else None
             return jpeg(_pixels(encoded, about), size_px) if encoded else None
-        except (DataError, OSError, ValueError, LookupError, struct.error, decode.Undecodable):  # a damaged shard
+        except (*traces.UNREADABLE, struct.error, decode.Undecodable):  # a damaged shard
             return None
     return None
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.errors import DataError
 from pipeline.console import traces
 from pipeline.engine.lookup import Lookup
 from pipeline.engine.records import Run
@@ -42,7 +41,7 @@ class LocalPictures:
             return Grid(reason=f"run {run.run_id[:8]} has no manifest (yet), so it has no pictures")
         try:
             return _grid(left, choice, page, size)
-        except (DataError, OSError, ValueError) as error:
+        except traces.UNREADABLE as error:
             return Grid(reason=f"the pictures of run {run.run_id[:8]} cannot be shown: {error}")
 
     def neighbours(self, store: Store, run: Run, choice: Choice, image_id: str) -> tuple[str, str]:
@@ -52,7 +51,7 @@ class LocalPictures:
         left = self._traces(store, run)
         try:
             return album.neighbours(_source(left), choice, image_id) if left else ("", "")
-        except (DataError, OSError, ValueError):
+        except traces.UNREADABLE:
             return "", ""
 
     def picture(self, store: Store, run: Run, image_id: str) -> Picture | None:
@@ -62,7 +61,7 @@ class LocalPictures:
         left = self._traces(store, run)
         try:
             return dossier.picture(run, left, image_id) if left else None
-        except (DataError, OSError, ValueError):
+        except traces.UNREADABLE:
             return None
 
     def image(self, store: Store, run: Run, image_id: str, view: str, size_px: int) -> bytes | None:
@@ -72,7 +71,7 @@ class LocalPictures:
         left = self._traces(store, run)
         try:
             return picture_files.of(left, image_id, view, size_px) if left else None
-        except (DataError, OSError, ValueError):
+        except traces.UNREADABLE:
             return None
 
     def _traces(self, store: Store, run: Run) -> traces.Traces | None:
@@ -105,7 +104,7 @@ def _found(store: Store, text: str, limit: int) -> Iterator[Found]:
     for manifest, run in list(newest.items())[:MOST_MANIFESTS]:
         try:
             tiles = album.named(manifest, text, limit)
-        except (DataError, OSError, ValueError):
+        except traces.UNREADABLE:
             continue
         for row in tiles:
             yield Found(row["image_id"], row["attribute"], row["round"], row["kind"], run.run_id)
@@ -133,5 +132,5 @@ def _knows(manifest: str, image_id: str) -> bool:
 
     try:
         return album.knows(manifest, image_id)
-    except (DataError, OSError, ValueError):
+    except traces.UNREADABLE:
         return False

@@ -7,11 +7,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from components.artifacts import reference
-from components.errors import DataError
 from pipeline.console import traces
 from pipeline.console.traces import Left, Traces
-
-UNREADABLE = (DataError, OSError, ValueError)  # a file that is missing, unreadable, or no Parquet
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ def read_rows(sheet: Sheet, left: Left, name: str, columns: list[str]) -> list[d
         traces.refuse_bucket(left.where)
         path = reference.open_file(left.where, name)
         table = pq.read_table(path, columns=columns, filters=[("image_id", "==", sheet.image_id)])
-    except UNREADABLE as error:
+    except traces.UNREADABLE as error:
         sheet.missing.append(f"what {left.key} made cannot be read: {first_line(error)}")
         return []
     return list(table.to_pylist())

@@ -20,6 +20,8 @@ MANIFEST, SHARDS, PREDICTIONS, PSEUDO, ENSEMBLE, REPORT = (
 )
 KIND_OF = {SHARDS: "shards", PREDICTIONS: "predictions", PSEUDO: "pseudo", ENSEMBLE: "ensembles"}
 _KEPT = 1024
+# What reading a reference raises that is gone, damaged, in a bucket, or none of ours.
+UNREADABLE = (DataError, OSError, ValueError, LookupError)
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,10 @@ def of_attribute(lefts: tuple[Left, ...], kind: str, attribute: str) -> list[Lef
 
 
 def attribute_of(left: Left, kind: str) -> str:
-    """The attribute that a reference is about; empty where it is gone."""
+    """The attribute that a reference is about; empty where nothing can be said."""
     try:
         return str(content(left.where, kind)["attribute"])
-    except DataError:
+    except UNREADABLE:
         return ""
 
 

@@ -1,5 +1,6 @@
 """Champions as the console tells them: who is in force, why, and the way back."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -162,6 +163,14 @@ def test_a_registry_that_cannot_be_read_does_not_hide_the_others(world: World, s
     Path(world.data_root, "champions", "broken.json").write_text("{")
     found = {c.attribute: c for r in MODELS.registries(store) for c in r.champions}
     assert "is not a champion file" in found["broken"].trouble and found[SKIRT].trouble == ""
+
+
+@pytest.mark.usefixtures("history")
+def test_a_registry_with_a_damaged_entry_says_so(world: World, store: Store) -> None:
+    body = {"version": 1, "attribute": "odd", "current": None, "history": [{"number": 1}]}
+    Path(world.data_root, "champions", "odd.json").write_text(json.dumps(body))
+    found = {c.attribute: c.trouble for r in MODELS.registries(store) for c in r.champions}
+    assert "is damaged" in found["odd"] and found[SKIRT] == ""
 
 
 def test_a_bucket_is_named_and_not_asked(world: World, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

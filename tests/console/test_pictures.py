@@ -112,6 +112,28 @@ def test_without_its_manifest_a_run_says_so(world: World, store: Store) -> None:
     assert PICTURES.image(store, run, name_of("a"), "", 160) is None
 
 
+def test_references_that_are_no_references_of_ours_are_said_to_be_gone(world: World, store: Store) -> None:
+    world.pictures()
+    odd = world.commit("ensembles", {"members": "none"})
+    Path(world.data_root, "broken").mkdir(parents=True)
+    Path(world.data_root, "broken", "index.json").write_text("{")
+    made = {"ingest": world.manifest(), "ensemble": odd, "predict": f"{world.data_root}/broken", "report": "x" * 5000}
+    run = store.run(world.run(made))
+    found = judged(store, run, "q")
+    assert found.votes == [] and found.final is None
+    assert found.missing[:2] == ["what ensemble made is gone", "what predict made is gone"]
+    assert letters(listed(store, run)) == "a b c d e q r gone"
+
+
+def test_answers_with_other_classes_are_not_shown_as_if_they_fitted(world: World, store: Store) -> None:
+    world.pictures()
+    manifest = world.manifest()
+    wide = {letter: [*values, 0.0] for letter, values in TEACHER.items()}
+    run = store.run(world.run({"ingest": manifest, "predict": world.predictions("round2", wide)}))
+    found = judged(store, run, "q")
+    assert found.votes == [] and found.missing == ["what predict made has another number of classes than the manifest"]
+
+
 def test_data_in_a_bucket_is_said_and_not_waited_for(world: World, store: Store) -> None:
     run = store.run(world.run({"ingest": f"gs://bucket/data/manifests/{'0' * 32}"}))
     assert "lies in a bucket" in PICTURES.grid(store, run, Choice(), 0, 60).reason

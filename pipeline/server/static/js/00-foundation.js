@@ -32,14 +32,13 @@ seamline.listen = () => {
   const main = document.querySelector("main[data-live]");
   if (!main) return;
   const source = new EventSource("/live?run=" + encodeURIComponent(main.dataset.live));
-  let first = true, waiting = false;
-  source.addEventListener("changed", () => {
-    if (first) { first = false; return; }
+  let waiting = false;
+  source.addEventListener("changed", () => { // the first one too: something may have changed before we listened
     if (waiting) return;
     waiting = true;
     setTimeout(async () => { waiting = false; try { await seamline.refresh(); } catch { /* the stream says so */ } }, 300);
   });
-  source.onerror = () => { document.querySelector(".offline").hidden = false; first = false; };
+  source.onerror = () => { document.querySelector(".offline").hidden = false; };
   source.onopen = () => { document.querySelector(".offline").hidden = true; };
 };
 
