@@ -2,7 +2,7 @@
 
 import os
 
-TAG = "0.1.0"
+TAG = "0.2.0"
 REGISTRY = os.environ.get("SEAMLINE_REGISTRY", "seamline")
 CPU = f"{REGISTRY}/steps-cpu:{TAG}"
 GPU = f"{REGISTRY}/steps-gpu:{TAG}"

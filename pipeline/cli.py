@@ -71,12 +71,15 @@ def compile_command(recipe: str, output: Path, overrides: tuple[str, ...]) -> No
     from pipeline import compile as compiling
     from pipeline import recipe as recipes
 
-    text = compiling.compile_recipe(recipes.load(recipe, overrides))
+    read = recipes.load(recipe, overrides)
+    text = compiling.compile_recipe(read)
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PipelineError(f"{output} cannot be written: {error.strerror}; give another path with -o") from error
     click.echo(f"{output}: {len(text.encode()):,} bytes")
+    if missing := compiling.given_at_start(read):
+        click.echo(f"to start it: kfp run create -e EXPERIMENT -f {output} {' '.join(missing)}", err=True)
 
 
 @main.command("runs")

@@ -53,6 +53,15 @@ def pipeline_parameters(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not knobs.REQUIRED}
 
 
+def given_at_start(recipe: Recipe) -> list[str]:
+    """What whoever starts the compiled pipeline has to give, with an example each, as words of a command."""
+    examples = {
+        "rounds": """'rounds=[{"name": "round1", "uri": "gs://BUCKET/round1", "digest": ""}]'""",
+        "data_root": "data_root=gs://BUCKET/data",
+    }
+    return [examples[n] for n, p in root_parameters(recipe).items() if p.default is knobs.REQUIRED]
+
+
 def root_parameters(recipe: Recipe) -> dict[str, RootParameter]:
     """All root parameters, those without a default first, then one `<group>_<knob>` for every knob."""
     rounds = [{"name": f"round{i}", "uri": uri, "digest": ""} for i, uri in enumerate(recipe.data.rounds, start=1)]

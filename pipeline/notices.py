@@ -11,8 +11,6 @@ import logging
 import random
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import words
@@ -23,11 +21,12 @@ from pipeline.engine.records import Event, Run, Task
 from pipeline.engine.states import RunState, TaskState
 from pipeline.engine.store import Store
 from pipeline.errors import NotFound, PipelineError
+from pipeline.server import log_view
+from pipeline.server.rendering import iso
 
 LOG = logging.getLogger("seamline.notices")
 MOST_TASKS, MOST_LINES, LONGEST_LINE = 10, 20, 500
 _SLACK_TASKS, _SLACK_LINES = 3, 8
-_TAIL_BYTES = 65_536
 _TIMEOUT_S = 10.0
 _CLAIM_S = 60.0  # longer than an attempt takes
 
@@ -161,7 +160,7 @@ def signature(secret: str, body: bytes) -> str:
 def describe(reader: Reader, event: Event, link: Callable[[str], str]) -> dict[str, Any]:
     """The message for an ended run. A run that has been deleted meanwhile is described by what the journal says."""
     state = RunState(event.detail["state"])
-    about = {"event": "run.ended", "time": _stamp(event.time), "run_id": event.run_id, "state": str(state)}
+    about = {"event": "run.ended", "time": iso(event.time), "run_id": event.run_id, "state": str(state)}
     try:
         run = reader.run(event.run_id)
     except NotFound:
@@ -198,20 +197,12 @@ def _failed_task(reader: Reader, task: Task) -> dict[str, Any]:
 
 
 def _last_lines(reader: Reader, task: Task) -> list[str]:
-    """The end of its log, without the lines that report progress and metrics; empty when there is none."""
+    """The end of its log, without what is meant for programs; empty when there is none."""
     try:
-        tail = _tail(reader.log_path(task.run_id, task.key))
-    except (NotFound, OSError):
+        said = log_view.ending(reader.log_path(task.run_id, task.key), MOST_LINES)
+    except NotFound:
         return []
-    lines = [line.rstrip() for line in tail.decode(errors="replace").splitlines()]
-    said = [line for line in lines if line and not line.startswith(("::progress ", "::metric "))]
-    return [line[:LONGEST_LINE] for line in said[-MOST_LINES:]]
-
-
-def _tail(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        return stream.read(_TAIL_BYTES)
+    return [line[:LONGEST_LINE] for line in said]
 
 
 def _slack_text(run: Run, state: RunState, failed: Sequence[Mapping[str, Any]], link: str) -> str:
@@ -229,7 +220,3 @@ def _escaped(text: str) -> str:
     for character, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("```", "'''")):
         text = text.replace(character, written)
     return text
-
-
-def _stamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,7 +1,6 @@
 """Executing a run in the foreground: live progress, Ctrl-C, and what is said when it has ended."""
 
 import json
-import re
 import signal
 import sys
 import time
@@ -23,11 +22,10 @@ from pipeline.engine.states import RUN_ENDED, RunState, TaskState
 from pipeline.engine.store import Store
 from pipeline.errors import NotFound
 from pipeline.live import LiveProgress
+from pipeline.server import log_view
 
 LOG_LINES_SHOWN = 15
 FOLLOW_S = 0.3
-# Lines of a log that explain no failure: progress for machines, and what TensorFlow says about a machine without GPU.
-MACHINE_LINE = re.compile(r"::|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] |WARNING: All log messages before absl::InitializeLog")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -175,5 +173,4 @@ def _log_tail(reader: Reader, task: Task) -> str:
         path = reader.log_path(task.run_id, task.key)
     except NotFound:
         return ""
-    lines = [line for line in path.read_text(errors="replace").splitlines() if not MACHINE_LINE.match(line)]
-    return "\n".join(f"  | {line}" for line in lines[-LOG_LINES_SHOWN:])
+    return "\n".join(f"  | {line}" for line in log_view.ending(path, LOG_LINES_SHOWN))

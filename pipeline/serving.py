@@ -1,6 +1,7 @@
 """`seamline serve`: server, dispatcher, and what else has to happen in time, in one process."""
 
 import contextlib
+import functools
 import logging
 import signal
 import socket
@@ -31,6 +32,7 @@ from pipeline.server.services import Domain, Services
 
 LOG = logging.getLogger("seamline")
 JOIN_S = 10.0
+RESTART_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,15 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpo
     store = Store.open(state_dir)
     stopping = threading.Event()
     with store.exclusive(serving=True), _listening(address) as listener:
-        here = f"http://{address.host}:{listener.getsockname()[1]}"
+        here = f"http://{_in_address(address.host)}:{listener.getsockname()[1]}"
         app = create_app(Services(state_dir, make_engine, domain(endpoint)), Access(address.token), stopping)
         workers = [
-            threading.Thread(target=job, args=(state_dir, stopping, here), name=name, daemon=True)
+            threading.Thread(
+                target=keep_working,
+                args=(functools.partial(job, state_dir, stopping, here), stopping),
+                name=name,
+                daemon=True,
+            )
             for name, job in (("dispatcher", _dispatch), ("ticker", _tick), ("notices", _notify), ("sensor", _sense))
         ]
         config = uvicorn.Config(
@@ -124,6 +131,22 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def keep_working(job: Callable[[], object], stopping: threading.Event, pause_s: float = RESTART_S) -> None:
+    """The body of a worker's thread: an error ends one try, never the worker while the server goes on without it.
+
+    Beginning anew is safe, because everything that a worker knows is in the state folder.
+    """
+    while not stopping.is_set():
+        try:
+            job()
+        except (OSError, sqlite3.Error, PipelineError) as error:
+            LOG.warning("%s: %s; trying again in %g s", threading.current_thread().name, error, pause_s)
+        except Exception:
+            name = threading.current_thread().name
+            LOG.exception("%s: an error of Seamline, please report it; trying again in %g s", name, pause_s)
+        stopping.wait(pause_s)
+
+
 def _dispatch(state_dir: Path, stopping: threading.Event, here: str) -> None:
     """Executes runs; the lock is held by `serve`."""
     store = Store.open(state_dir)
@@ -159,9 +182,15 @@ def _again(work: Callable[[], object], stopping: threading.Event) -> None:
             LOG.warning("%s: %s; trying again", threading.current_thread().name, error)
 
 
+def _in_address(host: str) -> str:
+    """IPv6 needs brackets in an address, or its last part is read as the port."""
+    return f"[{host}]" if ":" in host else host
+
+
 def _listening(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server((address.host, address.port), backlog=128)
+        return socket.create_server((address.host, address.port), family=family, backlog=128)
     except OSError as error:
         raise PipelineError(
             f"cannot listen at {address.host}:{address.port}: {error.strerror}; give another one with --port"

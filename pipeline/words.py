@@ -47,6 +47,12 @@ def task_word(task: Task) -> str:
     return "reused" if task.cached and task.state == TaskState.SUCCEEDED else _TASK_WORDS[task.state]
 
 
+def state_word(state: str) -> str:
+    """The word for a state of a run or task as KFP writes it; what is none of KFP's stays, in small letters."""
+    known = {str(s): word for s, word in (RUN_WORDS | _TASK_WORDS).items()}
+    return known.get(state, state.lower())
+
+
 def run_word(run: Run) -> str:
     """One of the eight words, the same everywhere."""
     return RUN_WORDS[run.state]

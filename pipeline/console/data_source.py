@@ -13,8 +13,6 @@ from pipeline.recipe_tables import Data
 from pipeline.rounds import folders
 from pipeline.server.domain.recipes import DataRound, Field
 
-FOLDERS_SHOWN = 500
-
 
 def said(recipe: Recipe) -> str:
     """What the recipe says about its data, in words."""

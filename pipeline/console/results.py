@@ -20,7 +20,7 @@ class LocalResults:
     def headline(self, reader: Reader, run: Run) -> Score | None:
         """See Results. It stands in the metrics that the report's task gave, so no file is opened."""
         reported = reader.task_at(run.run_id, REPORT)
-        return board.score_in(reported, "map", "mAP of validation") if reported else None
+        return board.score_in(reported, "map", "mAP on validation pictures") if reported else None
 
     def rounds(self, run: Run) -> Sequence[str]:
         """See Results."""

@@ -14,7 +14,7 @@ from pipeline.engine.store import Store
 from pipeline.server.domain.models import ROLLED_BACK, Champion, Made, Member, Ruling
 from pipeline.server.domain.results import Score
 
-METRICS = {"ap": "AP of validation", "basic_precision": "basic precision", "accuracy": "accuracy"}
+METRICS = {"ap": "AP on validation pictures", "basic_precision": "basic precision", "accuracy": "accuracy"}
 IN_FORCE = ("promoted", ROLLED_BACK)
 ENSEMBLES, PREDICTIONS, CHECKPOINTS = "ensembles", "predictions", "checkpoints"  # kinds of references
 _KEPT = 512

@@ -169,7 +169,15 @@ def _cause(seen: Evidence) -> str:
     """How it ended and, where its log has one, the message of the error that ended it."""
     how = ended_how(seen.code)
     said = next((line.strip() for line in reversed(seen.lines) if _ERROR_LINE.match(line.strip())), "")
-    return f"{how}: {said}"[:MAX_CAUSE] if said else how
+    return _shortened(f"{how}: {said}") if said else how
+
+
+def _shortened(text: str) -> str:
+    """Leaves out the middle of a long line: our own errors say at the end how to mend them."""
+    if len(text) <= MAX_CAUSE:
+        return text
+    end = MAX_CAUSE // 3
+    return f"{text[: MAX_CAUSE - end - 3]} … {text[-end:]}"
 
 
 def ended_how(code: int | None) -> str:

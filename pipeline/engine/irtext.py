@@ -42,13 +42,17 @@ def fill_parameters(pipeline: ir.Pipeline, given: Mapping[str, Any]) -> dict[str
         if name not in declared:
             raise PipelineError(f"pipeline {pipeline.name} has no parameter {name!r}; {nearest(name, list(declared))}")
     values: dict[str, Any] = {}
+    missing = []
     for name, parameter in declared.items():
         if given.get(name) is not None:
             values[name] = _allowed(parameter, coerce(given[name], parameter.kind, name))
         elif parameter.default is not ir.ABSENT:
             values[name] = parameter.default
         elif not parameter.optional:
-            raise PipelineError(f"pipeline {pipeline.name} needs a value for parameter {name} ({parameter.kind})")
+            missing.append(f"{name} ({parameter.kind})")
+    if missing:
+        needed = f"a value for parameter {missing[0]}" if len(missing) == 1 else f"values for {', '.join(missing)}"
+        raise PipelineError(f"pipeline {pipeline.name} needs {needed}")
     return values
 
 

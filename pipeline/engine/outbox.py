@@ -258,7 +258,7 @@ def _checked_url(url: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or any(character.isspace() for character in url.strip()):
+    if not usable or any(character.isspace() or not character.isprintable() for character in url.strip()):
         raise PipelineError("the webhook's address is not usable; expected http://… or https://… with a host")
     return url.strip()
 

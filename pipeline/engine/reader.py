@@ -1,4 +1,4 @@
-"""What can be asked of a state folder. `store.Store` adds what can be written; SQL stands in these two modules only.
+"""What can be asked of a state folder; `writer.Writer` adds what can be written. All SQL stands in this package.
 
 A reader never blocks the engine and needs no lock (SQLite's WAL).
 """

@@ -7,8 +7,8 @@ from typing import Any
 from pipeline.engine import graph, ir, values
 from pipeline.engine.fingerprint import differences
 from pipeline.engine.irtext import nearest
-from pipeline.engine.records import Task
-from pipeline.engine.states import TaskState
+from pipeline.engine.records import Run, Task
+from pipeline.engine.states import RunState, TaskState
 from pipeline.errors import PipelineError
 
 REUSE, RUN, SKIP = "reuse", "run", "skip"
@@ -185,3 +185,26 @@ def _read(value: Any) -> Any:
         return values.parse_given(value, "", "entry") if isinstance(value, str) else value
     except values.ValueProblem:
         return value
+
+
+def new_run(source: Run, plan: Plan, run_id: str, now: float) -> Run:
+    """The run that a rerun plan makes: the source with one more change; earlier changes go on to hold."""
+    changed = {**source.overrides, **plan.overrides}
+    for key, values_of_task in source.overrides.items():
+        changed[key] = {**values_of_task, **plan.overrides.get(key, {})}
+    return Run(
+        run_id=run_id,
+        name=source.name,
+        pipeline=source.pipeline,
+        state=RunState.PENDING,
+        created=now,
+        parameters=source.parameters,
+        labels=source.labels,
+        source=source.run_id,
+        reuse=plan.reuse,
+        forced=plan.forced,
+        overrides=changed,
+        cache=source.cache,
+        experiment_id=source.experiment_id,
+        version_id=source.version_id,
+    )

@@ -233,26 +233,7 @@ class Engine:
         """
         plan = self.plan_rerun(run_id, task, overrides)
         source = self._store.run(plan.run_id)
-        # Changes of an earlier rerun go on to hold: the new run is the source run with one more change.
-        changed = {**source.overrides, **plan.overrides}
-        for key, values in source.overrides.items():
-            changed[key] = {**values, **plan.overrides.get(key, {})}
-        run = Run(
-            run_id=str(uuid.uuid4()),
-            name=source.name,
-            pipeline=source.pipeline,
-            state=RunState.PENDING,
-            created=self._clock.now(),
-            parameters=source.parameters,
-            labels=source.labels,
-            source=source.run_id,
-            reuse=plan.reuse,
-            forced=plan.forced,
-            overrides=changed,
-            cache=source.cache,
-            experiment_id=source.experiment_id,
-            version_id=source.version_id,
-        )
+        run = rerun.new_run(source, plan, str(uuid.uuid4()), self._clock.now())
         return self._store.add_run(run, self._store.pipeline_text(source.run_id))
 
     def refuse_if_busy(self) -> None:

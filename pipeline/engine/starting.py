@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.engine import exchange, ir, resolve, trouble
+from pipeline.engine import exchange, importing, ir, resolve, trouble
 from pipeline.engine.board import Board
 from pipeline.engine.budget import Demand, demand_of, memory_limit_of
 from pipeline.engine.fingerprint import Explanation, Fingerprint, fingerprint, nearest
@@ -126,7 +126,7 @@ class Starter:
 
     def _import(self, node: Node, component: ir.Component, importer: ir.Importer) -> None:
         inputs = resolve.settled(node.inputs)
-        outputs = exchange.import_artifact(component, importer, inputs)
+        outputs = importing.import_artifact(component, importer, inputs)
         now = self._board.now()
         self._board.settle(node.key, TaskState.SUCCEEDED, "imported", outputs, inputs=inputs, started=now)
 

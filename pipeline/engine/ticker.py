@@ -59,6 +59,9 @@ class Ticker:
                 self._report(record, str(error), now)
             except (OSError, sqlite3.Error) as error:
                 LOG.warning("recurring run %s: %s; trying again", record.recurring_id, error)
+            except Exception as error:
+                LOG.exception("recurring run %s: an error of the engine", record.recurring_id)
+                self._report(record, f"an error of the engine, please report it: {type(error).__name__}: {error}", now)
         return launched
 
     def run_now(self, recurring_id: str) -> str:

@@ -102,6 +102,11 @@ def look_at(
         launched = Watch(log, source, launcher, state_dir, instants).look()
     except (PipelineError, StepError, OSError) as error:
         trouble = str(error)
+    except sqlite3.Error:
+        raise  # the state folder's trouble, not the source's
+    except Exception as error:  # other people's files reach libraries that fail in ways of their own
+        LOG.exception("rounds of %s: an error of Seamline", source.address)
+        trouble = f"an error of Seamline, please report it: {type(error).__name__}: {error}"
     log.mark_source(source.source_id, looked=instants().wall, trouble=trouble)
     return launched, trouble
 

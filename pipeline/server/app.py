@@ -10,7 +10,7 @@ from importlib import resources
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -40,7 +40,7 @@ def create_app(services: Services, access: Access, stopping: threading.Event | N
     app = Starlette(
         routes=[*_routes(), *live.routes, *login.routes, Route("/static/{name}", static)],
         middleware=[Middleware(Guard, access=access), Middleware(Limits)],
-        exception_handlers={PipelineError: refused, HTTPException: unknown},
+        exception_handlers={PipelineError: refused, HTTPException: unknown, ClientDisconnect: gone},
         lifespan=_lifespan,
     )
     app.state.services = services
@@ -87,6 +87,11 @@ def unknown(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = f"there is nothing at {request.url.path}" if status == 404 else str(getattr(error, "detail", error))
     return failure(request, status, {404: 5, 405: 12}.get(status, 3), detail)
+
+
+def gone(request: Request, error: Exception) -> Response:
+    """Whoever asked hung up while sending: nobody reads this answer, and it is no error of ours to log."""
+    return PlainTextResponse("the request ended before all of it was sent", 400)
 
 
 def failure(request: Request, status: int, code: int, message: str) -> Response:

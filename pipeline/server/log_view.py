@@ -61,9 +61,24 @@ class Found:
 
 def last(path: Path, before: int | None = None) -> Page:
     """The last lines before an offset; of the whole log without one. A log that is no regular file is empty."""
+    found, end, size, unfinished = _last_lines(path, before)
+    lines = found[-PAGE_LINES:]
+    return Page(lines, lines[0].offset if lines else end, end, size, unfinished)
+
+
+def ending(path: Path, most: int) -> list[str]:
+    """The last lines that are meant for people; a training that reports every step has said them long before its end.
+
+    Empty when the log is gone.
+    """
+    return telling(_last_lines(path)[0], most)
+
+
+def _last_lines(path: Path, before: int | None = None) -> tuple[list[Line], int, int, bool]:
+    """Whole lines before an offset, where they end, the log's size, and whether the last one has no end yet."""
     descriptor = _open(path)
     if descriptor is None:
-        return Page(())
+        return [], 0, 0, False
     with os.fdopen(descriptor, "rb") as log:
         size = os.fstat(descriptor).st_size
         end = size if before is None else max(0, min(before, size))
@@ -73,8 +88,7 @@ def last(path: Path, before: int | None = None) -> Page:
     lines = _lines(piece, begin)
     if begin and len(lines) > 1:
         lines = lines[1:]  # most likely only the end of a line
-    lines = lines[-PAGE_LINES:]
-    return Page(lines, lines[0].offset if lines else end, end, size, not piece.endswith(b"\n"))
+    return lines, end, size, not piece.endswith(b"\n")
 
 
 def following(path: Path, start: int) -> Page:

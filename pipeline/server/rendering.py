@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -28,7 +29,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"duration": words.duration, "number": number, "iso": iso, "count": count}
+    made.filters |= {
+        "duration": words.duration,
+        "number": number,
+        "iso": iso,
+        "count": count,
+        "state_word": words.state_word,
+    }
     made.filters |= run_facts.FILTERS
     made.globals |= {
         "SHAPES": words.SHAPES,
@@ -74,7 +81,7 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(v) for v in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 

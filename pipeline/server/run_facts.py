@@ -11,9 +11,9 @@ from pipeline import words
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Run, Task
 from pipeline.engine.states import RUN_ENDED, TASK_ENDED, RunState, TaskState
+from pipeline.server import log_view
 
-TAIL_BYTES = 4096
-TAIL_LINES = 6
+LINES_OF_CAUSE = 6
 LONGEST_VALUE = 32  # characters of a value in a sentence
 
 
@@ -120,23 +120,10 @@ def causes(reader: Reader, tasks: Sequence[Task], with_lines: bool = True) -> li
 def _cause(reader: Reader, task: Task, with_lines: bool) -> Cause:
     attempts = reader.attempts(task.run_id, task.key)
     last = attempts[-1] if attempts else None
-    lines = tail(Path(last.directory) / "log") if last and with_lines else []
+    lines = log_view.ending(Path(last.directory) / "log", LINES_OF_CAUSE) if last and with_lines else []
     if last and last.failure:
         return Cause(task, str(last.failure.kind), last.failure.cause, last.failure.fix, lines)
     return Cause(task, "", task.reason or "no reason was recorded", "", lines)
-
-
-def tail(log: Path) -> list[str]:
-    """The last lines of a log that say something; none when it is gone."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    said = [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("::")]
-    return said[-TAIL_LINES:]
 
 
 def changes(run: Run, before: Run) -> list[Change]:

@@ -116,7 +116,7 @@ def cause(pipeline: ir.Pipeline, task: Task, ran: Execution, tasks: Sequence[Tas
     latest = ran.attempt(0)
     failed_before = latest is not None and latest.state is TaskState.FAILED
     if task.state is TaskState.FAILED or (task.state is TaskState.PENDING and failed_before):
-        lines = log_view.telling(log_view.last(log_path(latest)).lines, LINES_OF_CAUSE)
+        lines = log_view.ending(log_path(latest), LINES_OF_CAUSE)
         failure = latest.failure if latest else None
         if failure:
             return Cause(str(failure.kind), failure.cause, failure.fix, lines)

@@ -194,3 +194,8 @@ def test_score_refuses_a_file_that_is_not_there(seamline, tmp_path):
 def test_the_doctor_speaks_json(seamline):
     names = {finding["name"] for finding in json.loads(seamline("doctor", "--json").output)}
     assert {"Python", "packages", "state folder"} <= names
+
+
+def test_compile_says_what_the_start_of_the_pipeline_needs(tmp_path):
+    told = CliRunner().invoke(main, ["compile", "demo", "-o", str(tmp_path / "p.yaml")])
+    assert "data_root=gs://BUCKET/data" in told.output and '"uri": "gs://BUCKET/round1"' in told.output

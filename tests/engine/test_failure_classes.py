@@ -266,3 +266,10 @@ def test_the_class_is_in_the_journal(machine: Any, flaky: Any, happening: Any) -
     (ended,) = [e.detail for e in machine.store.events(run_id) if e.kind == "attempt" and "state" in e.detail]
     assert ended["failure"] == "bad data"
     assert ended["reason"] == "exit code 2: error: no pictures"
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end_where_the_mending_is_named() -> None:
+    line = f"error: 4 rows are refused: {'a row, ' * 60}mend the data or raise max_rejected"
+    cause = failures.classify(Evidence(code=2, lines=[line])).cause
+    assert cause.startswith("exit code 2: error: 4 rows are refused") and " … " in cause
+    assert cause.endswith("mend the data or raise max_rejected") and len(cause) <= failures.MAX_CAUSE

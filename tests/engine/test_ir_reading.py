@@ -65,6 +65,13 @@ def test_what_is_no_pipeline_is_refused(text: str, problem: str) -> None:
         irtext.read(text)
 
 
+def test_all_parameters_that_lack_a_value_are_named_at_once() -> None:
+    inputs = {name: {"parameterType": "STRING"} for name in ("a", "b")}
+    spec = SPEC | {"root": SPEC["root"] | {"inputDefinitions": {"parameters": inputs}}}
+    with pytest.raises(PipelineError, match=r"needs values for a \(STRING\), b \(STRING\)$"):
+        irtext.fill_parameters(irtext.read(json.dumps(spec)), {})
+
+
 def test_parameters_are_completed_and_typed() -> None:
     assert irtext.fill_parameters(irtext.read(json.dumps(SPEC)), {"rate": 1}) == {"epochs": 3, "rate": 1}
 

@@ -11,6 +11,7 @@ from pipeline.errors import NotFound, PipelineError, StateError
 from pipeline.rounds import source as sources
 from pipeline.rounds import views
 from pipeline.rounds.sensor import Sensor, SensorSettings, backfill
+from pipeline.rounds.watch import Watch
 
 
 @pytest.fixture
@@ -75,6 +76,25 @@ def test_a_recipe_that_was_spoilt_is_trouble_until_it_is_mended(place, sensor):
     place.recipe.write_text(good)
     assert len(look_until_landed(place, sensor)) == 1
     assert views.list_sources(place.log)[0].trouble == ""
+
+
+def test_an_error_that_nobody_foresaw_is_the_trouble_of_its_source_and_stops_no_other(place, sensor, monkeypatch):
+    other = sources.describe(str(place.folder.parent / "other"), str(place.recipe), (), place.options, 0.0)
+    sources.add(place.log, other)
+    sources.add(place.log, place.source)
+    place.deliver("round1", range(5))
+    look = Watch.look
+
+    def falls_over_the_other(watch):
+        if watch._source.source_id == other.source_id:
+            raise ValueError("not what a Parquet file begins with")
+        return look(watch)
+
+    monkeypatch.setattr(Watch, "look", falls_over_the_other)
+    assert len(look_until_landed(place, sensor)) == 1
+    trouble = {source.address: source.trouble for source in views.list_sources(place.log)}
+    assert trouble[other.address].endswith("please report it: ValueError: not what a Parquet file begins with")
+    assert trouble[str(place.folder)] == ""
 
 
 @pytest.mark.parametrize("error", [StateError("made by a newer version"), sqlite3.OperationalError("disk I/O error")])

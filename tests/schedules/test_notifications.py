@@ -347,7 +347,8 @@ def test_a_removed_receiver_is_told_nothing_more(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "hooks.example.org", "ftp://h/x", "http://", "http://h:0/", "http://[::1", "http://h/ x"]
+    "url",
+    ["", "hooks.example.org", "ftp://h/x", "http://", "http://h:0/", "http://[::1", "http://h/ x", "http://\x00/"],
 )
 def test_an_address_that_is_none_is_refused_without_repeating_it(post: Post, url: str) -> None:
     with pytest.raises(PipelineError, match=r"^the webhook's address is not usable; expected http://… or https://…"):

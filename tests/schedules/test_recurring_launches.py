@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from pipeline.engine import schedule
 from pipeline.engine.records import Run
-from pipeline.engine.recurring import RecurringRuns
+from pipeline.engine.recurring import RecurringRuns, RecurringSpec
 from pipeline.engine.runner import Engine
 from pipeline.engine.schedule import CronSchedule, IntervalSchedule
 from pipeline.engine.states import RunState
 from pipeline.engine.store import Store
+from pipeline.engine.ticker import Ticker
 from pipeline.errors import NotFound
 
 
@@ -134,6 +135,21 @@ def test_one_that_cannot_launch_says_why_once_and_stops_no_other(office: Any) ->
     office.tick_at("2026-11-22T01:01")
     assert newest(office).name == "broken-1"
     assert office.recurring.get(broken.recurring_id).problem == ""
+
+
+def test_an_error_that_nobody_foresaw_is_told_as_the_problem_of_one_and_stops_no_other(office: Any) -> None:
+    broken = office.add(display_name="broken", description="falls over")
+    office.add(display_name="whole")
+
+    def read(spec: RecurringSpec) -> tuple[str, str]:
+        if spec.description == "falls over":
+            raise KeyError("no such thing")
+        return office.recurring.pipeline_of(spec)  # type: ignore[no-any-return]
+
+    office.clock.time += 3600
+    assert len(Ticker(office.store, office.engine, office.clock, read).tick()) == 1
+    assert [run.name for run in office.store.runs()] == ["whole-1"]
+    assert "please report it: KeyError" in office.recurring.get(broken.recurring_id).problem
 
 
 def test_a_folder_that_comes_to_a_system_without_time_zones_is_readable_and_says_what_is_missing(

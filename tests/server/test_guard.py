@@ -23,7 +23,13 @@ def test_a_request_for_a_foreign_host_name_is_refused_because_it_may_be_dns_rebi
 
 
 @pytest.mark.parametrize(
-    "headers", [{"origin": "http://attacker.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}]
+    "headers",
+    [
+        {"origin": "http://attacker.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "null"},
+        {"origin": "http://["},
+    ],
 )
 def test_a_write_that_another_sites_page_sends_is_refused(client, headers):
     assert client.post("/login", headers=headers, data={"token": "x"}).status_code == 403

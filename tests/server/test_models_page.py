@@ -21,7 +21,7 @@ JSON = {"accept": "application/json"}
 
 
 def ruling(number: int, action: str, value: float | None = 0.9, **changed: Any) -> Ruling:
-    score = Score("AP of validation", value, value - 0.1, value + 0.05) if value is not None else None
+    score = Score("AP on validation pictures", value, value - 0.1, value + 0.05) if value is not None else None
     made = Made("run-1234", "nightly", "report")
     entry = Ruling(
         number,

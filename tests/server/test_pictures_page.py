@@ -163,7 +163,15 @@ def test_a_refused_picture_is_summed_up_by_its_reason() -> None:
 @pytest.mark.usefixtures("pictures", "run_id")
 def test_a_picture_shows_votes_views_pseudo_label_final_row_copies_and_what_is_missing(client: TestClient) -> None:
     text = client.get(PAGE).text
-    for part in ("cnn round2", "weight 1", "0.800", "What each view", "precision", "0.910", "a.jpg,skirt,0.25;0.75"):
+    for part in (
+        "cnn round2",
+        "weight 1",
+        "0.800",
+        "Answer for each view",
+        "precision",
+        "0.910",
+        "a.jpg,skirt,0.25;0.75",
+    ):
         assert part in text
     for part in (
         "Row 7 of the submission",

@@ -9,14 +9,12 @@ from pipeline.engine.records import Run
 from pipeline.engine.states import RunState
 from pipeline.server.run_facts import (
     LONGEST_VALUE,
-    TAIL_LINES,
     Change,
     can_retry,
     changes,
     overall,
     recipe_name,
     short,
-    tail,
     word,
 )
 
@@ -109,13 +107,3 @@ def test_a_running_run_can_be_retried_only_when_nobody_executes_it():
 def test_the_recipe_is_called_by_its_files_name():
     assert recipe_name(run(labels={"recipe": "/far/away/fashionai.toml"})) == "fashionai"
     assert recipe_name(run()) == ""
-
-
-def test_the_end_of_a_log_is_what_it_says_without_progress_and_empty_lines(tmp_path):
-    log = tmp_path / "log"
-    log.write_bytes(
-        b"x" * 9000 + b"\n" + b"".join(b"line %d\n\n" % i for i in range(9)) + b"::progress {}\nlast \xff\n"
-    )
-    found = tail(log)
-    assert len(found) == TAIL_LINES and found[-1] == "last \ufffd" and "line 8" in found
-    assert tail(tmp_path / "gone") == []

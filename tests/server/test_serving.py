@@ -110,3 +110,25 @@ def test_a_port_that_is_taken_is_one_clear_line(state_dir):
         told = seamline("serve", "--port", taken.getsockname()[1], "--state", state_dir)
     assert told.returncode == 2
     assert told.stderr.startswith("error: cannot listen at 127.0.0.1:") and told.stderr.count("\n") == 1
+
+
+def test_it_listens_at_an_ipv6_address_too(state_dir):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"not run: no IPv6 on this machine ({error})")
+    with served(state_dir, "--host", "::1") as (_, address):
+        assert address.startswith("http://[::1]:")
+        assert httpx.get(address + "/apis/v2beta1/healthz").status_code == 200
+
+
+def test_a_client_that_hangs_up_while_it_sends_leaves_no_traceback(state_dir):
+    with served(state_dir) as (process, address):
+        host, port = address.removeprefix("http://").split(":")
+        head = f"POST /submit HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 99\r\n"
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\nrecipe=".encode())
+        assert httpx.get(address + "/").status_code == 200
+        process.terminate()
+        process.wait(SECONDS)
+        assert "Traceback" not in process.stderr.read()

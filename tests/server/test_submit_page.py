@@ -136,6 +136,12 @@ def test_a_wrong_value_makes_no_run_and_is_told_beside_its_field_with_everything
     assert services.reader.runs() == []
 
 
+def test_a_form_that_names_nothing_to_start_makes_no_run(client: TestClient, services: Services) -> None:
+    answer = client.post("/submit", data={"run_name": "mine"}, headers=JSON)
+    assert answer.status_code == 400 and "nothing says what to start" in answer.json()["message"]
+    assert services.reader.runs() == []
+
+
 @pytest.mark.parametrize("address", ["/no/such/folder", "gs://"])
 def test_data_that_cannot_be_is_refused_with_the_reason(client: TestClient, address: str) -> None:
     answer = client.post("/submit", data={"recipe": "demo", "data": address}, headers=JSON)

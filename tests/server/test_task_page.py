@@ -214,6 +214,14 @@ def test_messages_for_programs_are_told_from_lines_for_people(tmp_path: Path) ->
     assert log_view.telling(log_view.last(path).lines, 5) == ["hello"]
 
 
+def test_the_end_of_a_log_is_what_it_says_to_people_however_much_it_reports_to_programs(tmp_path):
+    path = tmp_path / "log"
+    said = b"".join(b"line %d\n\n" % number for number in range(9)) + b"\x1b[31mlast\x1b[0m \xff\n"
+    path.write_bytes(b"x" * log_view.MOST_PAGE_BYTES + b"\n" + said + b"::progress {}\n" * 2 * log_view.PAGE_LINES)
+    assert log_view.ending(path, 3) == ["line 7", "line 8", "last \ufffd"]
+    assert log_view.ending(tmp_path / "gone", 3) == []
+
+
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n")), max_size=30), st.integers(1, 9))
 def test_paging_back_and_forth_meets_every_line_once(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], page: int

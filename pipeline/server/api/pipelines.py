@@ -8,8 +8,6 @@ from pipeline.server.api import messages, paging, specs
 from pipeline.server.api.calls import Call, route
 from pipeline.server.api.fields import Fields
 
-CHANGEABLE = ("display_name", "description", "tags")
-
 
 def labels_of(body: Fields, fallback: str = "") -> Labels:
     """Reads what a request calls a pipeline or version; `name` and `display_name` stand in for each other.

@@ -92,6 +92,8 @@ def folders(request: Request) -> Response:
 
 def _start(request: Request, form: FormData) -> Response:
     services: Services = request.app.state.services
+    if not any(form.get(name) for name in (*KINDS[:2], "clone")):
+        raise PipelineError("nothing says what to start; send recipe=NAME, version=ID or clone=RUN, or open /submit")
     filled = _filled(request, form)
     checked = services.domain.recipes.form(services.store, filled.asked)
     if not checked.is_valid:
