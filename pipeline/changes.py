@@ -1,16 +1,15 @@
 """What `seamline rerun --set` changes in a task of our pipeline, checked by its step's knobs before anything runs."""
 
-import re
 from collections.abc import Mapping
 
 from components import knobs
 from components.errors import SettingsError
+from pipeline.engine import graph
 from pipeline.engine.records import Task
 from pipeline.errors import RecipeError
 from pipeline.recipe import GROUPS, STEPS
 
 LAYERS = ("attribute", "model")
-_COMPONENT = re.compile(r"^comp-(.+?)(-\d+)?$")
 
 
 def check(task: Task, changes: Mapping[str, str]) -> None:
@@ -23,8 +22,7 @@ def check(task: Task, changes: Mapping[str, str]) -> None:
     Raises:
         RecipeError: an unknown knob, a value that does not fit, or a knob that the attribute or model sets for itself.
     """
-    found = _COMPONENT.match(task.component)
-    step = found.group(1).replace("-", "_") if found else ""
+    step = graph.function_of(task.component)
     if step not in STEPS:
         return
     for path, text in changes.items():

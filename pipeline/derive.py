@@ -129,7 +129,7 @@ class _Writer:
 
     def __init__(self, text: str, pipeline: ir.Pipeline, repeated: Sequence[Node], chosen: str) -> None:
         self._chosen = chosen
-        self._documents: list[dict[str, Any]] = [d for d in yaml.safe_load_all(text) if d]
+        self._documents: list[dict[str, Any]] = [d for d in irtext.documents(text) if d]
         self._pipeline = pipeline
         self._repeated = repeated
         self._names = _unique([_slug(n.label) for n in repeated])

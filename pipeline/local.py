@@ -47,8 +47,13 @@ def open_engine(state_dir: Path, must_exist: bool = False) -> Engine:
     """
     if must_exist:
         Store.open(state_dir, read_only=True).close()
+    return make_engine(Store.open(state_dir))
+
+
+def make_engine(store: Store) -> Engine:
+    """The engine over an open state folder, with our notions of code identity and of references that still exist."""
     hooks = Hooks(code_identity=code_identity.identity, still_valid=references_exist, environment=environment)
-    return Engine(Store.open(state_dir), ProcessLauncher(), hooks=hooks)
+    return Engine(store, ProcessLauncher(), hooks=hooks)
 
 
 def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any], str]:

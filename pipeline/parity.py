@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from pipeline import ir_checks
+from pipeline.engine import irtext
+from pipeline.ir_shape import strings
 
 # Keys of kfp-kubernetes' platform document and what they do there; see kfp-kubernetes' KubernetesExecutorConfig.
 PLACEMENT = {
@@ -46,7 +46,7 @@ def report(text: str, parameters: Mapping[str, Any]) -> list[Note]:
         text: IR YAML, one document or two.
         parameters: of the run.
     """
-    documents = [d for d in yaml.safe_load_all(text) if d]
+    documents = [d for d in irtext.documents(text) if d]
     return [
         *_ignored_here(documents[1] if len(documents) > 1 else {}),
         *_images(documents[0]),
@@ -73,16 +73,5 @@ def _images(spec: Mapping[str, Any]) -> Iterator[Note]:
 
 def _paths(parameters: Mapping[str, Any]) -> Iterator[Note]:
     for name, value in parameters.items():
-        if any(text.startswith("/") for text in _texts(value)):
+        if any(text.startswith("/") for text in strings(value)):
             yield Note(THERE, name, "names a path of this machine, which pods cannot read; give gs://")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)

@@ -16,7 +16,7 @@ import yaml
 
 from components.progress import digest_of_inputs
 from pipeline import derive
-from pipeline.engine import irtext, resolve
+from pipeline.engine import graph, irtext, resolve
 from pipeline.engine.expand import expand
 from pipeline.engine.ir import Pipeline
 from pipeline.engine.rerun import typed_overrides
@@ -31,7 +31,6 @@ TIMEOUT_S = 30.0
 POLL_S = 2.0
 TRIES = 4
 _MADE = "::made "
-_COMPONENT = re.compile(r"^comp-(.+?)(-\d+)?$")
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout)  # the request has not arrived, so repeating it is safe
 
 
@@ -75,11 +74,7 @@ class Endpoint:
 
     def find_run(self, name: str) -> str | None:
         """Id of the newest run with exactly this name; how a launch is found again that may have arrived."""
-        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-        told = self._get(
-            "/runs", page_size=1, sort_by="created_at desc", filter=json.dumps({"predicates": [predicate]})
-        )
-        found = told.get("runs", [])
+        found = self._get("/runs", page_size=1, sort_by="created_at desc", filter=_named(name)).get("runs", [])
         return str(found[0]["run_id"]) if found else None
 
     def submit(self, text: str, parameters: Mapping[str, Any], name: str, experiment: str = "") -> str:
@@ -93,7 +88,7 @@ class Endpoint:
         """
         body: dict[str, Any] = {
             "display_name": name,
-            "pipeline_spec": _spec(text),
+            "pipeline_spec": irtext.api_spec(text),
             "runtime_config": {"parameters": dict(parameters)},
         }
         if experiment:
@@ -176,8 +171,7 @@ class Endpoint:
         return found
 
     def _experiment(self, name: str) -> str:
-        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-        known = self._get("/experiments", filter=json.dumps({"predicates": [predicate]})).get("experiments", [])
+        known = self._get("/experiments", filter=_named(name)).get("experiments", [])
         made = known[0] if known else self._post("/experiments", {"display_name": name})
         return str(made["experiment_id"])
 
@@ -238,10 +232,9 @@ def recorded(
 
 
 def _identity(node: Node) -> tuple[str, str]:
-    component = _COMPONENT.match(node.component)
     inputs = resolve.settled(node.inputs).parameters
     own = {k: v for k, v in inputs.items() if not k.startswith("pipelinechannel--")}
-    return (component.group(1).replace("-", "_") if component else node.component, digest_of_inputs(own))
+    return graph.function_of(node.component), digest_of_inputs(own)
 
 
 def _log_nodes(body: Mapping[str, Any]) -> Sequence[str]:
@@ -252,10 +245,9 @@ def _log_nodes(body: Mapping[str, Any]) -> Sequence[str]:
     return list(dict.fromkeys(name for name in [*children, *own] if name))
 
 
-def _spec(text: str) -> dict[str, Any]:
-    """IR as the API takes it: the spec alone, or with the platform's."""
-    documents = [d for d in yaml.safe_load_all(text) if d]
-    return documents[0] if len(documents) == 1 else {"pipeline_spec": documents[0], "platform_spec": documents[1]}
+def _named(name: str) -> str:
+    """KFP's filter for exactly this display name."""
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
 
 
 def _run(body: Mapping[str, Any]) -> RemoteRun:

@@ -14,16 +14,13 @@ from types import FrameType
 
 import uvicorn
 
-from pipeline import code_identity, local
 from pipeline.console.cluster import KfpCluster
 from pipeline.engine.clock import SystemClock
 from pipeline.engine.dispatch import Dispatcher
-from pipeline.engine.launch import ProcessLauncher
-from pipeline.engine.runner import Engine
 from pipeline.engine.store import Store
 from pipeline.engine.ticker import Ticker
-from pipeline.engine.tools import Hooks
 from pipeline.errors import PipelineError
+from pipeline.local import make_engine
 from pipeline.notices import Notices
 from pipeline.remote import Endpoint
 from pipeline.server.app import create_app
@@ -42,14 +39,6 @@ class Address:
     host: str
     port: int
     token: str = ""
-
-
-def make_engine(store: Store) -> Engine:
-    """The engine over an open state folder, with our notions of code identity and of references that still exist."""
-    hooks = Hooks(
-        code_identity=code_identity.identity, still_valid=local.references_exist, environment=local.environment
-    )
-    return Engine(store, ProcessLauncher(), hooks=hooks)
 
 
 def domain(endpoint: Endpoint | None = None) -> Domain:

@@ -10,8 +10,6 @@ from pipeline.engine.states import RunState
 from pipeline.remote import Endpoint, RemoteRun
 from pipeline.server.domain.cluster import ClusterRow, ClusterRun, Difference
 
-_WORDS = {str(state): word for state, word in words.RUN_WORDS.items()} | {"SKIPPED": "skipped"}
-
 
 class KfpCluster:
     """See pipeline.server.domain.cluster.Cluster."""
@@ -71,4 +69,5 @@ class KfpCluster:
 
 
 def _word(state: str) -> str:
-    return _WORDS.get(state, words.RUN_WORDS[RunState.PENDING])
+    word = words.state_word(state)
+    return word if word in words.SHAPES else words.RUN_WORDS[RunState.PENDING]

@@ -1,18 +1,16 @@
 """The settings of one task that ran, as a rerun may change them, and the commands that do what a form does."""
 
 import dataclasses
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.changes import LAYERS
 from pipeline.console import fields
+from pipeline.engine import graph
 from pipeline.engine.records import Task
 from pipeline.recipe import STEPS
 from pipeline.server.domain.recipes import Field, Form
-
-_COMPONENT = re.compile(r"^comp-(.+?)(-\d+)?$")
 
 
 def knobs_of(task: Task) -> Sequence[Field]:
@@ -20,8 +18,7 @@ def knobs_of(task: Task) -> Sequence[Field]:
 
     A knob that the attribute or the model sets for itself is named by that path, since that is what counts.
     """
-    found = _COMPONENT.match(task.component)
-    step = found.group(1).replace("-", "_") if found else ""
+    step = graph.function_of(task.component)
     if step not in STEPS:
         return []
     given = task.inputs.parameters

@@ -7,6 +7,7 @@ from pipeline.engine.ir import Component, Pipeline, Task
 from pipeline.errors import PipelineError
 
 _INDEX = re.compile(r"\(\d+\)$")
+_COMPONENT = re.compile(r"^comp-(.+?)(-\d+)?$")
 
 
 def order(tasks: Mapping[str, Task]) -> list[str]:
@@ -49,6 +50,12 @@ def descendants(tasks: Mapping[str, Task], name: str) -> set[str]:
 def base_name(segment: str) -> str:
     """`for-loop-1(0)` -> `for-loop-1`: the task of the IR that a key's segment belongs to."""
     return _INDEX.sub("", segment)
+
+
+def function_of(component: str) -> str:
+    """`comp-pseudo-label-2` -> `pseudo_label`: the function that kfp compiled; any other name as it is."""
+    found = _COMPONENT.match(component)
+    return found[1].replace("-", "_") if found else component
 
 
 def component_of_key(pipeline: Pipeline, key: str) -> tuple[Task, Component]:

@@ -24,11 +24,29 @@ def read(text: str) -> ir.Pipeline:
     Raises:
         PipelineError: not YAML, or not a compiled pipeline.
     """
+    return irparse.parse(documents(text))
+
+
+def documents(text: str) -> list[Any]:
+    """The documents of IR YAML or JSON as they are: the pipeline, and perhaps its platform.
+
+    Raises:
+        PipelineError: neither YAML nor JSON.
+    """
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        return list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:
         raise PipelineError(f"the pipeline is neither YAML nor JSON: {error}") from error
-    return irparse.parse(documents)
+
+
+def api_spec(text: str) -> Any:
+    """IR text as KFP's API carries it: the pipeline itself, or with its platform `{"pipeline_spec", "platform_spec"}`.
+
+    Raises:
+        PipelineError: neither YAML nor JSON.
+    """
+    found = documents(text)
+    return found[0] if len(found) < 2 else {"pipeline_spec": found[0], "platform_spec": found[1]}
 
 
 def fill_parameters(pipeline: ir.Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.engine.experiments import DEFAULT_ID
 from pipeline.engine.reader import load
 from pipeline.engine.records import Attempt, Event, Run, Task
+from pipeline.engine.run_pages import EXPERIMENT
 from pipeline.engine.states import RunState
 from pipeline.engine.store import Store
 from pipeline.errors import NotFound, PipelineError
@@ -160,7 +160,6 @@ class RunList:
 
 _RUNS = "SELECT * FROM runs WHERE deleted = 0 AND"
 _ESCAPE = "'\\'"
-_EXPERIMENT = f"IIF(experiment_id = '', '{DEFAULT_ID}', experiment_id)"
 
 
 def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
@@ -168,7 +167,7 @@ def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
     parts: list[tuple[str, list[Any]]] = [("deleted = 0", []), ("archived = ?", [int(wanted.archived)])]
     if wanted.states:
         parts.append((f"state IN ({_marks(wanted.states)})", [str(state) for state in wanted.states]))
-    columns = {"recipe": wanted.recipe, "pipeline": wanted.pipeline, _EXPERIMENT: wanted.experiment_id}
+    columns = {"recipe": wanted.recipe, "pipeline": wanted.pipeline, EXPERIMENT.sql: wanted.experiment_id}
     parts += [(f"{column} = ?", [value]) for column, value in columns.items() if value]
     if wanted.text:
         searched = [f"{column} LIKE ? ESCAPE {_ESCAPE}" for column in ("name", "pipeline", "recipe", "run_id")]

@@ -3,13 +3,11 @@
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
+from pipeline.engine import irtext
 from pipeline.engine.catalogue import CataloguePipeline, Version
 from pipeline.engine.experiments import Experiment
 from pipeline.engine.recurring_spec import Mode, RecurringRun
 from pipeline.engine.schedule import CronSchedule, Trigger
-from pipeline.server.api import specs
 from pipeline.server.rendering import iso
 
 UNKNOWN_CODE = 2  # gRPC's, for what failed without a code of its own
@@ -65,8 +63,7 @@ def spec_of(text: str) -> Any:
 @lru_cache(maxsize=32)
 def _spec_of(text: str) -> Any:
     """Clients ask for the same run every second. The text was checked when it came."""
-    documents = list(yaml.load_all(text, Loader=specs.LOADER))
-    return documents[0] if len(documents) < 2 else {"pipeline_spec": documents[0], "platform_spec": documents[1]}
+    return irtext.api_spec(text)
 
 
 def experiment(record: Experiment) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _pictures(request: Request, verdicts: Sequence[ChangedVerdict]) -> dict[str,
 
 def _number(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name, "")
-    return min(max(1, int(text)), most) if text.isascii() and text.isdigit() else default
+    return min(max(1, int(text)), most) if text.isascii() and text.isdigit() and len(text) < 19 else default
 
 
 def _linker(request: Request) -> Any:
