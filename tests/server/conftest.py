@@ -1,7 +1,7 @@
 """A server over a real state folder, asked in memory; its runs are made by a real engine of real, small commands."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,18 +80,6 @@ def slow_ir(tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("ir") / "slow.yaml"
     compiler.Compiler().compile(slow, str(target))
     return target.read_text()
-
-
-@pytest.fixture
-def compile_ir(tmp_path: Path) -> Callable[[Any], str]:
-    """Compiles any pipeline function."""
-
-    def compiled(function: Any) -> str:
-        target = tmp_path / "compiled.yaml"
-        compiler.Compiler().compile(function, str(target))
-        return target.read_text()
-
-    return compiled
 
 
 @pytest.fixture

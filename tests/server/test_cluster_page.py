@@ -1,8 +1,5 @@
 """The console beside a KFP endpoint that tells no more than a stock KFP: look, retry, repeat a task, send a run."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 from starlette.testclient import TestClient
 
@@ -12,15 +9,12 @@ from pipeline.server.app import create_app
 from pipeline.server.guard import Access
 from pipeline.server.services import Services
 from pipeline.serving import domain, make_engine
-
-_SPEC = importlib.util.spec_from_file_location("stock_kfp", Path(__file__).parents[1] / "remote/stock_kfp.py")
-stock_kfp = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(stock_kfp)
+from tests.remote.stock_kfp import StockKfp
 
 
 @pytest.fixture
 def cluster(tmp_path):
-    return stock_kfp.StockKfp(tmp_path / "cluster")
+    return StockKfp(tmp_path / "cluster")
 
 
 @pytest.fixture
