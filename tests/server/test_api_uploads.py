@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kfp import dsl
 
@@ -241,6 +241,9 @@ def test_a_damaged_archive_is_refused_and_never_breaks_the_reader(data):
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
+@example(b"#")
+@example(b"---")
+@example(b"\0a#")
 def test_any_bytes_are_a_pipeline_or_a_refusal(data):
     with pytest.raises(PipelineError):
         packages.text_of(data, "bytes")

@@ -85,6 +85,8 @@ def load(text: str, what: str = "the pipeline") -> list[Any]:
         raise PipelineError(f"{what} is neither YAML nor JSON: {' '.join(str(error).split())[:300]}") from None
     except _MALFORMED as error:  # PyYAML on, for instance, `!!int x` or a list as a key
         raise PipelineError(f"{what} holds YAML that cannot be read: {str(error)[:200]}") from None
+    if not documents:
+        raise PipelineError(f"{what} holds comments only; give a compiled pipeline")
     for document in documents:
         fields.check(document, what)
         _refuse_odd_keys(document, what)
