@@ -35,6 +35,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     DISK_FULL = "disk full"
     BAD_DATA = "bad data"  # settings or data are wrong: exit code 2
+    NOT_STARTED = "not started"  # its place could not start it: no such image, no node that fits, not allowed
     BUG = "bug"  # everything else
 
 
@@ -110,7 +111,7 @@ def classify(seen: Evidence) -> Failure:
     if seen.code is None:
         return _gone(seen)
     if seen.code == MENDABLE_EXIT:
-        return Failure(FailureKind.BAD_DATA, _cause(seen), "mend the settings or the data that the message names")
+        return _bad_data(seen)
     if _NO_SPACE.search(seen.text):
         return Failure(FailureKind.DISK_FULL, _cause(seen), "free space on the disk that the message names")
     if seen.signal:
@@ -123,6 +124,15 @@ def classify(seen: Evidence) -> Failure:
 def _bad_outputs(problem: str) -> Failure:
     fix = "write every declared output as its type says; see the executor contract in docs/formats.md"
     return Failure(FailureKind.BUG, problem, fix)
+
+
+def _bad_data(seen: Evidence) -> Failure:
+    """The message itself; by our own rule for errors, what stands after its last semicolon mends it."""
+    said = re.sub(r"^(error|seamline): ", "", _last_error(seen))
+    cause, _, fix = said.rpartition("; ")
+    if not cause.strip() or not fix.strip():
+        cause, fix = said or ended_how(seen.code), "mend the settings or the data that the message names"
+    return Failure(FailureKind.BAD_DATA, _shortened(cause), _shortened(fix))
 
 
 def _gone(seen: Evidence) -> Failure:
@@ -167,9 +177,12 @@ def _gib(size: float) -> str:
 
 def _cause(seen: Evidence) -> str:
     """How it ended and, where its log has one, the message of the error that ended it."""
-    how = ended_how(seen.code)
-    said = next((line.strip() for line in reversed(seen.lines) if _ERROR_LINE.match(line.strip())), "")
+    how, said = ended_how(seen.code), _last_error(seen)
     return _shortened(f"{how}: {said}") if said else how
+
+
+def _last_error(seen: Evidence) -> str:
+    return next((line.strip() for line in reversed(seen.lines) if _ERROR_LINE.match(line.strip())), "")
 
 
 def _shortened(text: str) -> str:

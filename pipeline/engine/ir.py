@@ -127,7 +127,10 @@ class Component:
 
 @dataclass(frozen=True)
 class Container:
-    """A container executor. `resources` is KFP's own table; quantities are read in budget.py."""
+    """A container executor. `resources` is KFP's own table; quantities are read in budget.py.
+
+    `kubernetes` is what kfp-kubernetes says of it (selector, tolerations, volumes), kept as it is.
+    """
 
     image: str
     command: tuple[str, ...]
@@ -135,6 +138,7 @@ class Container:
     env: Mapping[str, str]
     resources: Mapping[str, Any]
     timeout_s: float = 0.0
+    kubernetes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

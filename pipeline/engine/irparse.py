@@ -196,12 +196,14 @@ def _executor(label: str, body: Mapping[str, Any], platform: Mapping[str, Any]) 
     if "container" not in body:
         raise PipelineError(f"executor {label} is a {sorted(body)}; only containers and importers run here")
     container = body["container"]
-    kubernetes = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    executors = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    kubernetes = executors.get(label, {})
     return Container(
         image=container.get("image", ""),
         command=tuple(container.get("command", ())),
         args=tuple(container.get("args", ())),
         env={e["name"]: e.get("value", "") for e in container.get("env", ())},
         resources=container.get("resources", {}),
-        timeout_s=float(kubernetes.get(label, {}).get("activeDeadlineSeconds", 0)),
+        timeout_s=float(kubernetes.get("activeDeadlineSeconds", 0)),
+        kubernetes=kubernetes,
     )

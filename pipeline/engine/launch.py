@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.engine import process
-from pipeline.engine.failures import ended_how
+from pipeline.engine import ir, process
+from pipeline.engine.failures import Failure, ended_how
 from pipeline.errors import PipelineError
 
 _SUPERVISE = Path(__file__).with_name("supervise.py")
@@ -22,17 +22,33 @@ MAX_ARGUMENT_BYTES = 131071  # Linux: MAX_ARG_STRLEN, one word with its final ze
 
 
 @dataclass(frozen=True)
+class Whose:
+    """Which attempt of which task of which run a command is."""
+
+    run_id: str = ""
+    key: str = ""
+    number: int = 0
+
+
+NOBODYS = Whose()
+
+
+@dataclass(frozen=True)
 class Job:
     """What to start.
 
     Attributes:
         command: the argument vector, placeholders filled.
         image: container image, for launchers that use one.
-        environment: the whole environment of the command.
+        environment: what is set for the command, on top of what its place gives.
         directory: the attempt's folder (exists); the launcher writes `log` there.
         cpu_slots: how many CPU slots it holds.
         memory_bytes: its memory limit, 0 for none.
         gpus: indices of the GPUs it holds.
+        whose: the attempt that it is.
+        paths: local files and folders that its inputs name, for launchers that have to mount them.
+        container: its executor in the IR, for launchers that place it by more than this.
+        parameters: its input parameters, which the executor's resources and placement may name.
     """
 
     command: Sequence[str]
@@ -42,6 +58,10 @@ class Job:
     cpu_slots: float = 1.0
     memory_bytes: int = 0
     gpus: tuple[int, ...] = ()
+    whose: Whose = NOBODYS
+    paths: tuple[str, ...] = ()
+    container: ir.Container | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,10 +71,12 @@ class Exit:
     Attributes:
         code: exit status; negative: killed by that signal; None: it is gone and left no note.
         usage: `max_rss_bytes`, `cpu_s`, `wall_s`, and `oom_kills` of the kernel meanwhile, where known.
+        failure: why it failed, where its place knows better than the exit status and the log tell: evicted, no image.
     """
 
     code: int | None
     usage: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
 
     @property
     def reason(self) -> str:
@@ -114,7 +136,7 @@ class ProcessLauncher:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=where,
-            env={**_with_interpreter(job.environment), MARK: str(job.directory)},
+            env=_environment(job),
             start_new_session=True,
         )
         handle = json.dumps({"process": process.identity(child.pid), "directory": str(job.directory)})
@@ -190,6 +212,10 @@ def _signal_group(pid: int, number: int) -> None:
         return
 
 
-def _with_interpreter(environment: Mapping[str, str]) -> dict[str, str]:
+def _environment(job: Job) -> dict[str, str]:
+    """The engine's own environment and the task's; `python` is the interpreter that runs the engine."""
+    merged = {**os.environ, **job.environment, MARK: str(job.directory)}
+    if job.gpus:
+        merged["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, job.gpus))
     folder = str(Path(sys.executable).parent)
-    return {**environment, "PATH": folder + os.pathsep + environment.get("PATH", os.defpath)}
+    return {**merged, "PATH": folder + os.pathsep + merged.get("PATH", os.defpath)}

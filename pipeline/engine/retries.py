@@ -47,7 +47,7 @@ def policy_for(failure: Failure, around: Circumstances) -> Retry:
             return around.policy
         case FailureKind.BUG:
             return NEVER if around.on_gpu else around.policy
-        case FailureKind.BAD_DATA:
+        case FailureKind.BAD_DATA | FailureKind.NOT_STARTED:
             return NEVER
 
 

@@ -1,6 +1,5 @@
 """How a task that may start gets its outputs: imported, reused as planned, cached, or made by its command."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from pipeline.engine import exchange, importing, ir, resolve, trouble
 from pipeline.engine.board import Board
 from pipeline.engine.budget import Demand, demand_of, memory_limit_of
 from pipeline.engine.fingerprint import Explanation, Fingerprint, fingerprint, nearest
-from pipeline.engine.launch import Job
+from pipeline.engine.launch import Job, Whose
 from pipeline.engine.ledger import Holder
 from pipeline.engine.placeholders import resolve_command
 from pipeline.engine.records import Attempt, Task
@@ -190,9 +189,19 @@ class Starter:
         folder.prepare()
         around = exchange.surroundings(start.component, start.inputs, folder)
         command = resolve_command(list(start.container.command), list(start.container.args), around)
-        environment = self._environment(start, demand, gpus, number)
-        limit = memory_limit_of(start.container.resources, start.inputs.parameters)
-        job = Job(command, start.container.image, environment, folder.path, demand.cpu_slots, limit, gpus)
+        job = Job(
+            command=command,
+            image=start.container.image,
+            environment=self._environment(start, number),
+            directory=folder.path,
+            cpu_slots=demand.cpu_slots,
+            memory_bytes=memory_limit_of(start.container.resources, start.inputs.parameters),
+            gpus=gpus,
+            whose=Whose(run_id, key, number),
+            paths=exchange.local_paths(start.inputs),
+            container=start.container,
+            parameters=start.inputs.parameters,
+        )
         told = {"inputs": start.inputs, "explanation": str(self._why_not_cached(start))}
         told["note"] = "no GPU on this machine: runs on the CPU" if demand.gpus and not gpus else ""
         attempt = Attempt(run_id, key, number, TaskState.RUNNING, str(folder.path), started=self._board.now())
@@ -207,11 +216,9 @@ class Starter:
             raise
         self._tools.launcher.release(handle)
 
-    def _environment(self, start: Start, demand: Demand, gpus: tuple[int, ...], number: int) -> Mapping[str, str]:
-        extra = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
-        if start.retries:
-            extra["KFP_RETRY_INDEX"] = str(number - 1)
-        return {**os.environ, **self._tools.hooks.environment(demand), **start.container.env, **extra}
+    def _environment(self, start: Start, number: int) -> Mapping[str, str]:
+        extra = {"KFP_RETRY_INDEX": str(number - 1)} if start.retries else {}
+        return {**self._tools.hooks.environment(start.demand), **start.container.env, **extra}
 
 
 def usable(task: Task, tools: Tools) -> bool:

@@ -69,7 +69,7 @@ class Watcher:
         elif stopping:
             self._board.end(replace(attempt, reason="the run was stopped"), TaskState.CANCELED)
         else:
-            self._failed(attempt, self._failure(attempt), stopping)
+            self._failed(attempt, ended.failure or self._failure(attempt), stopping)
 
     def _commit(self, attempt: Attempt, stopping: bool) -> None:
         """Finished work is kept even while the run is being stopped, and when the disk is full just now."""

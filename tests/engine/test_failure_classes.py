@@ -58,8 +58,9 @@ TRACEBACK = ("Traceback (most recent call last):", '  File "step.py", line 3, in
             "out of memory: exit code 1: numpy.core._exceptions._ArrayMemoryError: Unable to allocate 9 GiB",
         ),
         (Evidence(-9, overdue="timed out after 60 s"), "timeout", "timed out after 60 s"),
-        (Evidence(2, ("error: no folder x",)), "bad data", "exit code 2: error: no folder x"),
-        (Evidence(2, ("MemoryError",)), "bad data", "exit code 2: MemoryError"),
+        (Evidence(2, ("error: no folder x",)), "bad data", "no folder x"),
+        (Evidence(2, ("MemoryError",)), "bad data", "MemoryError"),
+        (Evidence(2), "bad data", "exit code 2"),
         (
             Evidence(1, ("OSError: [Errno 28] No space left on device: '/data/x'",)),
             "disk full",
@@ -111,6 +112,7 @@ def test_each_class_has_a_budget_of_its_own(on_gpu: bool, company: bool) -> None
     around = retries.Circumstances(BACKED, on_gpu, company)
     limits = {str(kind): retries.policy_for(Failure(kind, "cause", "fix"), around).limit for kind in FailureKind}
     assert limits == {
+        "not started": 0,
         "preempted": 5,
         "out of memory": int(company),
         "timeout": 2,
@@ -265,11 +267,25 @@ def test_the_class_is_in_the_journal(machine: Any, flaky: Any, happening: Any) -
     run_id = machine.run(flaky(limit=2))
     (ended,) = [e.detail for e in machine.store.events(run_id) if e.kind == "attempt" and "state" in e.detail]
     assert ended["failure"] == "bad data"
-    assert ended["reason"] == "exit code 2: error: no pictures"
+    assert ended["reason"] == "no pictures"
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end_where_the_mending_is_named() -> None:
     line = f"error: 4 rows are refused: {'a row, ' * 60}mend the data or raise max_rejected"
     cause = failures.classify(Evidence(code=2, lines=[line])).cause
-    assert cause.startswith("exit code 2: error: 4 rows are refused") and " … " in cause
+    assert cause.startswith("4 rows are refused") and " … " in cause
     assert cause.endswith("mend the data or raise max_rejected") and len(cause) <= failures.MAX_CAUSE
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "fix"),
+    [
+        ("error: epochs=0 is too few; give 1 or more", "epochs=0 is too few", "give 1 or more"),
+        ("error: a.csv has 2 columns; expected 3; add the label", "a.csv has 2 columns; expected 3", "add the label"),
+        ("error: no pictures", "no pictures", "mend the settings or the data that the message names"),
+        ("error: no pictures; ", "no pictures;", "mend the settings or the data that the message names"),
+    ],
+)
+def test_bad_data_is_told_by_its_own_message_whose_last_half_is_the_fix(said: str, cause: str, fix: str) -> None:
+    failure = classify(Evidence(code=2, lines=["step says", said]))
+    assert (failure.cause, failure.fix) == (cause, fix)
