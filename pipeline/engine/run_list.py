@@ -15,7 +15,7 @@ from pipeline.engine.states import RunState
 from pipeline.engine.store import Store
 from pipeline.errors import NotFound, PipelineError
 
-PAGE = 50
+PAGE = 25
 SEARCHED_RUNS = 300  # tasks are looked for in the newest runs: all of them would take seconds in a large folder
 
 # What a list can be sorted by: expressions over columns of the index `runs_listed`.

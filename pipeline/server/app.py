@@ -67,7 +67,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 async def static(request: Request) -> Response:
     """The stylesheet, the script and the font."""
     name = request.path_params["name"]
-    for kind, media in (("css", "text/css"), ("js", "text/javascript")):
+    for kind, media in (("css", "text/css"), ("js", "text/javascript"), ("start.js", "text/javascript")):
         if "/static/" + name == rendering.static_address(kind):
             return Response(rendering.bundle(kind), media_type=media, headers=FOREVER)
     if name == "inter-latin.woff2":

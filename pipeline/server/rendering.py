@@ -105,8 +105,13 @@ def iso(seconds: float) -> str:
 
 @cache
 def bundle(kind: str) -> bytes:
-    """The one stylesheet (`css`) or script (`js`): vendored libraries first, then the files in order of their names."""
+    """The one stylesheet (`css`) or script (`js`): vendored libraries first, then the files in order of their names.
+
+    `start.js` is what runs before the first paint; it loads the script.
+    """
     root = resources.files("pipeline.server").joinpath("static")
+    if kind == "start.js":
+        return root.joinpath(kind).read_bytes()
     vendored = {"css": ["uPlot.min.css"], "js": ["idiomorph.min.js", "uPlot.iife.min.js"]}[kind]
     own = sorted(f.name for f in root.joinpath(kind).iterdir() if f.name.endswith("." + kind))
     parts = [root.joinpath("vendor", n) for n in vendored] + [root.joinpath(kind, n) for n in own]

@@ -93,6 +93,19 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+def _ready(page: Any) -> Any:
+    """`page.goto` that waits for the console's script, which is loaded once the page has been painted."""
+    goto = page.goto
+
+    def opened(address: str, **how: Any) -> Any:
+        answer = goto(address, **how)
+        if page.locator("script[data-console]").count():
+            page.wait_for_selector("html[data-ready]")
+        return answer
+
+    return opened
+
+
 @pytest.fixture
 def browser_page(browser: Any, served: Served) -> Iterator[Any]:
     """An empty tab of 1366 x 768 whose addresses begin at the server; it fails the test when a page's script fails,
@@ -100,6 +113,7 @@ def browser_page(browser: Any, served: Served) -> Iterator[Any]:
     context = browser.new_context(base_url=served.address, viewport={"width": 1366, "height": 768})
     page = context.new_page()
     troubles: list[str] = []
+    page.goto = _ready(page)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None)
     yield page

@@ -2,19 +2,6 @@
 "use strict";
 const seamline = {};
 
-// The addresses that KFP's own SDK prints.
-seamline.openHash = () => {
-  const routes = [
-    [/^#\/runs\/details\/([^/?]+)/, "/runs/"], [/^#\/pipelines\/details\/([^?]+)/, "/pipelines/"],
-    [/^#\/experiments\/details\/([^/?]+)/, "/runs?experiment="], [/^#\/recurringrun\/details\/([^/?]+)/, "/schedules/"],
-    [/^#\/runs\b()/, "/runs"], [/^#\/pipelines\b()/, "/pipelines"], [/^#\/experiments\b()/, "/experiments"], [/^#\/recurringruns\b()/, "/schedules"],
-  ];
-  for (const [pattern, address] of routes) {
-    const found = location.hash.match(pattern);
-    if (found) return location.replace(address + found[1]);
-  }
-};
-
 // Live pages: fetch the page anew and change only what differs. Nothing moves that is being used.
 seamline.keep = (node) => node.nodeType === 1 && (node.hasAttribute("data-keep") || node === document.activeElement && node.matches("input, select, textarea"));
 seamline.refresh = async () => {
@@ -92,5 +79,8 @@ document.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy-table]");
   if (copy) return navigator.clipboard.writeText(seamline.csv(document.getElementById(copy.dataset.copyTable))).then(() => { copy.textContent = "Copied"; });
 });
-document.addEventListener("DOMContentLoaded", () => { seamline.openHash(); seamline.dress(document); seamline.listen(); setInterval(() => seamline.times(document), 10000); });
-addEventListener("hashchange", seamline.openHash);
+seamline.starters = []; // what runs once, when the page has been seen
+setTimeout(() => { // after the other files of this script have added to the lists
+  seamline.starters.forEach((starter) => starter()); seamline.dress(document); seamline.listen();
+  setInterval(() => seamline.times(document), 10000); document.documentElement.dataset.ready = "yes";
+});

@@ -17,9 +17,8 @@ seamline.rerunUpdate = async (form) => {
   for (const id of ["plan", "terminal"]) Idiomorph.morph(document.getElementById(id), fresh.getElementById(id));
   form.querySelectorAll("small.knob-about").forEach((about) => { const now = fresh.getElementById(about.id); if (now) Idiomorph.morph(about, now); });
 };
-document.addEventListener("DOMContentLoaded", () => {
+seamline.starters.push(() => {
   const form = document.getElementById("rerun");
-  document.documentElement.classList.add("scripted");
   if (!form) return;
   let waiting = 0;
   form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(() => seamline.rerunUpdate(form).catch(() => {}), 250); });

@@ -34,7 +34,7 @@ seamline.browse = async (panel, at) => {
   for (const name of folder.folders) entry(name + "/", folder.path.replace(/\/$/, "") + "/" + name);
   panel.replaceChildren(head, list); panel.hidden = false; list.querySelector("button")?.focus();
 };
-document.addEventListener("DOMContentLoaded", () => {
+seamline.starters.push(() => {
   const form = document.querySelector("form.submit");
   if (!form) return;
   let timer;

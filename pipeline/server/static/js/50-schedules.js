@@ -10,4 +10,4 @@ seamline.previewSchedule = (form) => {
     }, 300);
   });
 };
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("form[data-preview]").forEach(seamline.previewSchedule));
+seamline.starters.push(() => document.querySelectorAll("form[data-preview]").forEach(seamline.previewSchedule));
