@@ -1,15 +1,12 @@
 """Who is in force, since when and why: `<data_root>/champions/<attribute>.json`, replaced as a whole."""
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from components.artifacts import reference, storage
-from components.errors import DataError
+from components.errors import DataError, Missing
 
 FOLDER = "champions"
 VERSION = 1
@@ -147,18 +144,30 @@ def read(data_root: str, attribute: str) -> Champion:
         DataError: a file that is no registry, or one of a newer version.
     """
     uri = _address(data_root, attribute)
-    if not storage.exists(uri):
-        return Champion(attribute)
     try:
-        body = json.loads(storage.read_bytes(uri))
-        if body["version"] > VERSION:
-            raise DataError(f"{uri} is of version {body['version']}; this seamline reads up to {VERSION}: upgrade it")
-        current = Candidate(**body["current"]) if body["current"] else None
-        return Champion(body["attribute"], current, tuple(body["history"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{uri} is not a champion file ({error!r}); expected JSON that promote wrote, restore it"
-        ) from error
+        return _parsed(storage.read_bytes(uri), uri)
+    except Missing:
+        return Champion(attribute)
+
+
+def update(data_root: str, attribute: str, change: Callable[[Champion], Champion]) -> Champion:
+    """Changes the registry of an attribute and returns it; of two changes at the same time none is lost.
+
+    Args:
+        data_root: where all references lie.
+        attribute: whose registry.
+        change: what stands to what shall stand. Called again where somebody else was faster, with what they wrote.
+    """
+    uri = _address(data_root, attribute)
+    made: list[Champion] = []
+
+    def changed(data: bytes | None) -> bytes | None:
+        before = Champion(attribute) if data is None else _parsed(data, uri)
+        made.append(change(before))
+        return None if made[-1] is before else _as_bytes(made[-1])
+
+    storage.update(uri, changed)
+    return made[-1]
 
 
 def roll_back(data_root: str, attribute: str, number: int, by: str, why: str, at: str) -> Champion:
@@ -167,32 +176,37 @@ def roll_back(data_root: str, attribute: str, number: int, by: str, why: str, at
     Raises:
         DataError: nothing to go back to, or the earlier champion's ensemble is gone.
     """
-    with locked(data_root):
-        after = read(data_root, attribute).rolled_back(number, by, why, at)
+
+    def back(champion: Champion) -> Champion:
+        after = champion.rolled_back(number, by, why, at)
         if after.current and not storage.exists(_index_of(data_root, after.current)):
             raise DataError(f"{attribute}: ensemble {after.current.ensemble} is gone; restore it, or go back further")
-        write(data_root, after)
-    return after
+        return after
+
+    return update(data_root, attribute, back)
 
 
 def write(data_root: str, champion: Champion) -> None:
-    """Replaces the registry of an attribute."""
+    """Replaces the registry of an attribute, whatever stood there; `update` is for whoever has read it before."""
+    storage.write_bytes(_address(data_root, champion.attribute), _as_bytes(champion))
+
+
+def _as_bytes(champion: Champion) -> bytes:
     body = {"version": VERSION, **asdict(champion)}
-    text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    storage.write_bytes(_address(data_root, champion.attribute), text.encode())
+    return (json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-@contextmanager
-def locked(data_root: str) -> Iterator[None]:
-    """Keeps two promotions on one machine apart, from reading the champion to writing the next. Not for gs://."""
-    if storage.is_remote(data_root):
-        yield
-        return
-    folder = Path(data_root) / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _parsed(data: bytes, uri: str) -> Champion:
+    try:
+        body = json.loads(data)
+        if body["version"] > VERSION:
+            raise DataError(f"{uri} is of version {body['version']}; this seamline reads up to {VERSION}: upgrade it")
+        current = Candidate(**body["current"]) if body["current"] else None
+        return Champion(body["attribute"], current, tuple(body["history"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{uri} is not a champion file ({error!r}); expected JSON that promote wrote, restore it"
+        ) from error
 
 
 def _address(data_root: str, attribute: str) -> str:

@@ -6,6 +6,7 @@ one JSON text about them (settings, classes, backbone, size). Equal weights give
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from components.artifacts import reference, storage
-from components.errors import DataError
+from components.errors import Conflict, DataError, Missing
 
 KIND = "checkpoints"
 WEIGHTS = "weights.safetensors"
@@ -63,15 +64,49 @@ def read_weights(uri: str) -> tuple[Arrays, dict[str, Any]]:
     return unpack(path.read_bytes(), str(path))
 
 
-def save_state(folder: str, arrays: Mapping[str, np.ndarray[Any, Any]], about: Mapping[str, Any]) -> None:
-    """Replaces the state of an unfinished training; a reader sees the old one or the new one, never a mixture."""
-    storage.write_bytes(storage.join(folder, STATE), pack(arrays, about))
+@dataclass(frozen=True)
+class State:
+    """The state of an unfinished training; `version` is what `save_state` is to replace."""
+
+    arrays: Arrays
+    about: dict[str, Any]
+    version: int
 
 
-def load_state(folder: str) -> tuple[Arrays, dict[str, Any]] | None:
-    """The state of an unfinished training, or None where there is none."""
+def save_state(
+    folder: str, arrays: Mapping[str, np.ndarray[Any, Any]], about: Mapping[str, Any], version: int = 0
+) -> int:
+    """Replaces the state of an unfinished training and returns its version.
+
+    A reader sees the old one or the new one, never a mixture.
+
+    Args:
+        folder: of the training, local or on gs://.
+        arrays: by name.
+        about: JSON.
+        version: of the state that was read or saved last; 0 where there was none.
+
+    Raises:
+        Conflict: on gs://, where another attempt at the same training has saved meanwhile. This one must end.
+    """
+    try:
+        return storage.replace(storage.join(folder, STATE), pack(arrays, about), version)
+    except Conflict as error:
+        raise Conflict(f"another attempt at this training writes {folder}; it goes on, this one ends") from error
+
+
+def load_state(folder: str) -> State | None:
+    """The state of an unfinished training, or None where there is none.
+
+    Raises:
+        DataError: a file that is no state.
+    """
     uri = storage.join(folder, STATE)
-    return unpack(storage.read_bytes(uri), uri) if storage.exists(uri) else None
+    try:
+        data, version = storage.read_version(uri)
+    except Missing:
+        return None
+    return State(*unpack(data, uri), version)
 
 
 def discard_state(folder: str) -> None:

@@ -7,7 +7,7 @@ tensorflow/core/lib/io, example.proto and feature.proto in tensorflow/core/examp
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import google_crc32c
 
@@ -16,19 +16,18 @@ from components.errors import DataError
 Value = bytes | int | float
 
 
-def read_records(path: Path) -> Iterator[bytes]:
-    """The serialised Examples of one shard, each checked against its checksum.
+def read_records(file: BinaryIO) -> Iterator[bytes]:
+    """The serialised Examples of one open shard, each checked against its checksum.
 
     Raises:
         DataError: a truncated or corrupt file; names the shard and the record, counted from 0.
     """
-    with open(path, "rb", buffering=1 << 20) as file:
-        number = 0
-        while head := file.read(12):
-            length = _checked(head[:8], head[8:], path, number)
-            data = file.read(struct.unpack("<Q", length)[0])
-            yield _checked(data, file.read(4), path, number)
-            number += 1
+    path, number = Path(file.name), 0
+    while head := file.read(12):
+        length = _checked(head[:8], head[8:], path, number)
+        data = file.read(struct.unpack("<Q", length)[0])
+        yield _checked(data, file.read(4), path, number)
+        number += 1
 
 
 def example(features: dict[str, Value]) -> bytes:
@@ -51,6 +50,11 @@ def frame(data: bytes) -> bytes:
     """One record of a TFRecord file: length, masked crc32c of the length, data, masked crc32c of the data."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _checksum(length), data, _checksum(data)))
+
+
+def is_whole(record: bytes) -> bool:
+    """Whether a record's data, followed by its checksum, is as it was written."""
+    return _checksum(record[:-4]) == record[-4:]
 
 
 def _checksum(data: bytes) -> bytes:

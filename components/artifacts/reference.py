@@ -11,17 +11,20 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from components.artifacts import storage
-from components.errors import DataError
+from components.artifacts.cache import cache
+from components.errors import DataError, Missing
 from components.images import TAG
 
 KINDS = ("manifests", "shards", "checkpoints", "predictions", "pseudo", "ensembles", "reports")
 INDEX = "index.json"
+_UPLOADS = 4  # files on their way to gs:// at a time
 
 
 @dataclass
@@ -46,12 +49,16 @@ class Draft:
         digest = hashlib.sha256(_canonical(index)).hexdigest()[:32]
         self.reference = storage.join(self.data_root, self.kind, digest)
         if not storage.exists(storage.join(self.reference, INDEX)):
-            for name, path in files.items():
-                storage.put_file(path, storage.join(self.reference, name))
+            self._put(files)
             lineage = {"made_by": {"version": TAG, **made_by}}
             body = json.dumps(index | lineage, indent=1, sort_keys=True, ensure_ascii=False)
-            storage.write_bytes(storage.join(self.reference, INDEX), body.encode())
+            storage.create(storage.join(self.reference, INDEX), body.encode())
         return self.reference
+
+    def _put(self, files: dict[str, Path]) -> None:
+        """Puts the files in place; all of them are there, or this raises, before the index says so."""
+        with ThreadPoolExecutor(_UPLOADS if storage.is_remote(self.data_root) else 1) as pool:
+            list(pool.map(storage.put_file, files.values(), (f"{self.reference}/{name}" for name in files)))
 
 
 @contextmanager
@@ -78,12 +85,12 @@ def read_index(reference: str, kind: str) -> dict[str, Any]:
     """The `content` of a reference's index.
 
     Raises:
-        DataError: no such reference, an unfinished one, or one of another kind.
+        DataError: no such reference, an unfinished one (Missing), or one of another kind.
     """
     try:
         index = json.loads(storage.read_bytes(storage.join(reference, INDEX)))
-    except DataError as error:
-        raise DataError(
+    except Missing as error:
+        raise Missing(
             f"{reference!r} is not a finished reference (no {INDEX}); expected one of kind {kind!r}"
         ) from error
     if index["kind"] != kind:
@@ -97,9 +104,10 @@ def read_made_by(reference: str) -> dict[str, Any]:
 
 
 def open_file(reference: str, name: str) -> Path:
-    """A local path of one file of a reference, downloaded into the local cache if it lies on GCS."""
-    cache = Path(tempfile.gettempdir()) / "seamline-cache" / Path(reference).name
-    return storage.local_copy(storage.join(reference, name), cache)
+    """A local path of one file of a reference, for use at once; on gs:// it is one in the bounded local cache."""
+    if storage.is_remote(reference):
+        return cache().path(reference.rstrip("/"), name)
+    return storage.local_copy(storage.join(reference, name), Path())
 
 
 def _canonical(value: Any) -> bytes:

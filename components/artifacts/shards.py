@@ -5,14 +5,16 @@ trains parses them with `tf.io.parse_example` and the feature names below.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from components.artifacts import records, reference
-from components.errors import DataError
+from components.artifacts import gcs, records, reference, storage
+from components.artifacts.cache import cache
+from components.errors import DataError, StepError
 
 KIND = "shards"
 SCHEMA = 1
@@ -24,6 +26,8 @@ ENCODINGS = ("jpeg", "png", "raw")
 """How a view's bytes are stored. raw is uint8 RGB, row by row, size_px x size_px x 3."""
 
 
+_AHEAD = 4  # shards fetched before anybody asks for them
+_fetching: set["Shard"] = set()
 _LABELLED = re.compile(r"labelled-f(\d+)-r(\d+)")
 
 
@@ -157,33 +161,111 @@ def read_shards_index(shards: str) -> dict[str, Any]:
     return content
 
 
-def group_files(shards: str, groups: Iterable[str]) -> list[Path]:
-    """Local paths of the shards of the named groups, in the order of the names; downloaded if they lie on GCS.
+@dataclass(frozen=True)
+class Shard:
+    """One file of a shards reference. On gs:// it is fetched into the local cache when it is opened.
+
+    Attributes:
+        reference: that it belongs to.
+        name: of the file.
+        size: its bytes, as the index says.
+    """
+
+    reference: str
+    name: str
+    size: int
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies on gs://."""
+        return storage.is_remote(self.reference)
+
+    @property
+    def path(self) -> Path:
+        """A local path, for use at once."""
+        return reference.open_file(self.reference, self.name)
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether it can be opened without a download."""
+        return not self.is_remote or cache().holds(self.reference, self.name)
+
+    def open(self) -> BinaryIO:
+        """The file, open for reading; while it is open it stays at hand."""
+        if self.is_remote:
+            return cache().open(self.reference, self.name, self.size)
+        return open(self.path, "rb", buffering=1 << 20)
+
+    def read_range(self, start: int, length: int) -> bytes:
+        """Some bytes of a shard on gs:// in a request of its own; nothing checks them."""
+        return gcs.read_range(storage.join(self.reference, self.name), start, length)
+
+
+def group_files(shards: str, groups: Iterable[str]) -> list[Shard]:
+    """The shards of the named groups, in the order of the names.
 
     Raises:
-        DataError: a group the reference does not have, or a file that is not as long as when it was written.
+        DataError: a group the reference does not have, or a local file that is not as long as when it was written.
     """
     wanted, known = list(groups), read_shards_index(shards)["groups"]
     missing = [name for name in wanted if name not in known]
     if missing:
         raise DataError(f"{shards!r} has no group {missing[0]!r}; it has {', '.join(sorted(known)) or 'none'}")
-    return [_whole(shards, shard) for name in wanted for shard in known[name]["shards"]]
+    return [_whole(shards.rstrip("/"), shard) for name in wanted for shard in known[name]["shards"]]
 
 
-def read_examples(path: Path) -> Iterator[Record]:
-    """The records of one shard, in order. Raises DataError like `read_records`."""
-    for data in records.read_records(path):
-        found = records.parse_example(data)
-        views = {name.removeprefix("view/"): value[0] for name, value in found.items() if name.startswith("view/")}
-        numbers = {name: found[name][0] for name in (WEIGHT, GROUP, FOLD, ROUND, WIDTH, HEIGHT)}
-        yield Record(found[IMAGE_ID][0].decode(), found[LABEL][0].decode(), **numbers, views=views)
+def opened(files: Sequence[Shard]) -> Iterator[BinaryIO]:
+    """Every shard in turn, open until the next is asked for. Those on gs:// are fetched ahead of the reader."""
+    for number, shard in enumerate(files):
+        prefetch(files[number + 1 :])
+        with shard.open() as file:
+            yield file
 
 
-def _whole(shards: str, shard: dict[str, Any]) -> Path:
-    """Checks the length: a file cut between two records has no wrong checksum."""
-    path = reference.open_file(shards, shard["name"])
-    size = path.stat().st_size
-    if size != shard["bytes"]:
+def prefetch(files: Sequence[Shard]) -> None:
+    """Begins to fetch the first few of these shards, but no more than half of the cache holds."""
+    room = cache().limit // 2
+    for shard in files[:_AHEAD]:
+        room -= shard.size
+        if room < 0:
+            return
+        if not shard.is_at_hand and shard not in _fetching:
+            _fetching.add(shard)
+            threading.Thread(target=_fetch, args=(shard,), name="prefetch", daemon=True).start()
+
+
+def fits_cache(files: Iterable[Shard]) -> bool:
+    """Whether those of the shards that lie on gs:// can all be in the local cache at a time."""
+    return sum(shard.size for shard in files if shard.is_remote) <= cache().limit
+
+
+def read_examples(files: Sequence[Shard]) -> Iterator[Record]:
+    """The records of some shards, in order. Raises DataError like `read_records`."""
+    for file in opened(files):
+        yield from map(_record, records.read_records(file))
+
+
+def _record(data: bytes) -> Record:
+    found = records.parse_example(data)
+    views = {name.removeprefix("view/"): value[0] for name, value in found.items() if name.startswith("view/")}
+    numbers = {name: found[name][0] for name in (WEIGHT, GROUP, FOLD, ROUND, WIDTH, HEIGHT)}
+    return Record(found[IMAGE_ID][0].decode(), found[LABEL][0].decode(), **numbers, views=views)
+
+
+def _fetch(shard: Shard) -> None:
+    try:
+        shard.open().close()
+    except (StepError, OSError):
+        return  # the reader will meet the same error, or find that it has passed
+    finally:
+        _fetching.discard(shard)
+
+
+def _whole(shards: str, entry: dict[str, Any]) -> Shard:
+    """Checks the length: a file cut between two records has no wrong checksum. On gs:// the download checks it."""
+    shard = Shard(shards, entry["name"], entry["bytes"])
+    found = shard.size if shard.is_remote else shard.path.stat().st_size
+    if found != shard.size:
         mend = "remove this reference and run preprocess again"
-        raise DataError(f"shard {path.name} of {shards} has {size} bytes, not {shard['bytes']} as written; {mend}")
-    return path
+        raise DataError(f"shard {shard.name} of {shards} has {found} bytes, not {shard.size} as written; {mend}")
+    return shard

@@ -1,23 +1,23 @@
 """Files by URI: a local path or `gs://bucket/object`. The only place that knows the difference.
 
 Writes are atomic: a reader sees the whole file or none. On GCS an object appears when its upload ends; locally a file
-is written aside, flushed to disk and renamed.
+is written aside, flushed to disk and renamed. What is read, changed and written goes through `update` or `replace`, so
+that of two writers none loses what it wrote.
 """
 
+import fcntl
 import io
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
-from components.errors import DataError
-
-_CHUNK = 8 << 20  # bytes of a file in memory while it is uploaded; the client's own default is 100 MB
+from components.artifacts import gcs
+from components.errors import Conflict, DataError, Missing
 
 
 class Entry(NamedTuple):
@@ -40,42 +40,75 @@ def join(root: str, *parts: str) -> str:
 
 def exists(uri: str) -> bool:
     """True if the file (not a folder) exists."""
-    return bool(_blob(uri).exists()) if is_remote(uri) else Path(uri).is_file()
+    return gcs.exists(uri) if is_remote(uri) else Path(uri).is_file()
 
 
 def size(uri: str) -> int:
-    """Bytes of a file. Raises DataError where it is missing."""
-    if not is_remote(uri):
-        return _existing(uri).stat().st_size
-    blob = _blob(uri)
-    if not blob.exists():
-        raise DataError(f"{uri} does not exist; check the address")
-    blob.reload()
-    return int(blob.size)
+    """Bytes of a file. Raises Missing where it is not there."""
+    return gcs.size(uri) if is_remote(uri) else _existing(uri).stat().st_size
 
 
 def read_bytes(uri: str) -> bytes:
-    """The whole content of a file. Raises DataError where it is missing."""
-    if not is_remote(uri):
-        return _existing(uri).read_bytes()
-    content = io.BytesIO()
-    _download(uri, content)
-    return content.getvalue()
+    """The whole content of a file. Raises Missing where it is not there."""
+    return gcs.read(uri)[0] if is_remote(uri) else _existing(uri).read_bytes()
+
+
+def read_version(uri: str) -> tuple[bytes, int]:
+    """The content of a file and its version, to be given to `replace`. Versions are known on gs:// only, else 0."""
+    return gcs.read(uri) if is_remote(uri) else (_existing(uri).read_bytes(), 0)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Writes a file atomically."""
+    """Writes a file atomically, whatever stood there."""
     if is_remote(uri):
-        _blob(uri).upload_from_string(data, checksum="crc32c")
+        gcs.write(uri, data)
         return
     with _aside(Path(uri)) as file:
         file.write(data)
 
 
+def replace(uri: str, data: bytes, version: int) -> int:
+    """Replaces a version of a file (0: there is none yet) and returns the new one.
+
+    Raises:
+        Conflict: on gs://, where somebody else has written it meanwhile. On a disk the last writer wins: use `update`.
+    """
+    if is_remote(uri):
+        return gcs.replace(uri, io.BytesIO(data), version)
+    write_bytes(uri, data)
+    return 0
+
+
+def update(uri: str, change: Callable[[bytes | None], bytes | None]) -> None:
+    """Reads, changes and writes a file such that of several writers, on whatever machines, none loses its change.
+
+    Args:
+        uri: of the file.
+        change: content, or None where there is no file, to the new one, or None to leave it as it is. On gs:// it is
+            called again when another writer was faster.
+    """
+    if is_remote(uri):
+        gcs.update(uri, change)
+        return
+    path = Path(uri)
+    with _locked(path.parent):
+        after = change(path.read_bytes() if path.is_file() else None)
+        if after is not None:
+            write_bytes(uri, after)
+
+
+def create(uri: str, data: bytes) -> None:
+    """Writes a file unless there is one already; that stays as it is."""
+    if is_remote(uri):
+        gcs.create(uri, io.BytesIO(data))
+    elif not Path(uri).is_file():
+        write_bytes(uri, data)
+
+
 def list_files(uri: str) -> Iterator[str]:
     """Paths of all files below a folder, relative to it, sorted; hidden files and `.aside-` leftovers left out."""
     if is_remote(uri):
-        yield from sorted(n for n in _names_below(uri.rstrip("/") + "/") if n and not n.endswith("/"))
+        yield from (entry.name for entry in entries(uri))
         return
     root = Path(uri)
     found = (p.relative_to(root) for p in root.rglob("*") if p.is_file())
@@ -85,17 +118,15 @@ def list_files(uri: str) -> Iterator[str]:
 def entries(uri: str) -> list[Entry]:
     """What `list_files` names, with sizes and stamps, without a look into any file. Vanished files are left out."""
     if is_remote(uri):
-        found = [
-            Entry(name, int(blob.size or 0), str(blob.generation)) for name, blob in _blobs_below(uri.rstrip("/") + "/")
-        ]
-        return sorted(entry for entry in found if entry.name and not entry.name.endswith("/"))
+        listed = gcs.listing(uri.rstrip("/") + "/")
+        return [Entry(name, size, str(stamp)) for name, size, stamp in listed if name and not name.endswith("/")]
     return sorted(_local_entries(Path(uri)))
 
 
 def folders(uri: str) -> list[str]:
     """Names of the folders directly in a folder, sorted; hidden ones left out. Raises DataError where it is missing."""
     if is_remote(uri):
-        return sorted(name for name in _remote_folders(uri.rstrip("/") + "/") if not name.startswith("."))
+        return [name for name in gcs.folders(uri.rstrip("/") + "/") if not name.startswith(".")]
     if not Path(uri).is_dir():
         raise DataError(f"{uri} is not a folder; check the address")
     return sorted(p.name for p in Path(uri).iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -108,14 +139,20 @@ def local_copy(uri: str, folder: Path) -> Path:
     target = folder / Path(uri).name
     if not target.exists():
         with _aside(target) as file:
-            _download(uri, file)
+            gcs.download(uri, file)
     return target
 
 
 def put_file(source: Path, uri: str) -> None:
-    """Moves a finished local file to its place: a rename where possible, an upload for `gs://`."""
+    """Moves a finished local file to its place: a rename where possible, an upload for `gs://`.
+
+    Raises:
+        Conflict: on gs://, where another file stands there already; an equal one is as good.
+    """
     if is_remote(uri):
-        _blob(uri, chunk_size=_CHUNK).upload_from_filename(str(source), checksum="crc32c")
+        with open(source, "rb") as file:
+            if not gcs.create(uri, file):
+                raise Conflict(f"{uri} exists with other bytes; remove it, it is damaged or somebody else's")
         source.unlink()
         return
     target = Path(uri)
@@ -125,42 +162,29 @@ def put_file(source: Path, uri: str) -> None:
     shutil.move(source, target)
 
 
-def remove_folder(uri: str) -> None:
-    """Removes a folder with everything in it; one that is not there is no error."""
+def remove_folder(uri: str, first: str = "") -> None:
+    """Removes a folder with everything in it; one that is not there is no error, nor a file written again meanwhile.
+
+    Args:
+        uri: the folder.
+        first: name of the file in it that goes before all others.
+    """
     if not is_remote(uri):
+        if first:
+            Path(uri, first).unlink(missing_ok=True)
         shutil.rmtree(uri, ignore_errors=True)
         return
-    for name in list_files(uri):
-        _blob(join(uri, name)).delete()
-
-
-def _names_below(uri: str) -> list[str]:
-    return [name for name, _ in _blobs_below(uri)]
-
-
-def _blobs_below(uri: str) -> list[tuple[str, Any]]:
-    """Names relative to the prefix, with the objects."""
-    prefix = _split(uri)[1]
-    with _listing(uri) as blobs:
-        return [(blob.name[len(prefix) :], blob) for blob in blobs]
-
-
-def _remote_folders(uri: str) -> list[str]:
-    prefix = _split(uri)[1]
-    with _listing(uri, delimiter="/") as blobs:
-        list(blobs)  # the prefixes are known once all pages have been read
-        return [name[len(prefix) :].rstrip("/") for name in blobs.prefixes]
+    for entry in sorted(entries(uri), key=lambda entry: entry.name != first):
+        gcs.remove(join(uri, entry.name), int(entry.stamp))
 
 
 @contextmanager
-def _listing(uri: str, **how: str) -> Iterator[Any]:
-    from google.api_core.exceptions import ClientError
-
-    bucket, prefix = _split(uri)
-    try:
-        yield _client().list_blobs(bucket, prefix=prefix, **how)
-    except ClientError as error:  # no such bucket, or no permission
-        raise DataError(f"{uri} cannot be listed: {error.message}; check the address and the credentials") from error
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps writers on one machine apart."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _local_entries(root: Path) -> Iterator[Entry]:
@@ -182,27 +206,8 @@ def _existing(uri: str) -> Path:
     path = Path(uri)
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
-        raise DataError(f"{uri} {what}; check the address")
+        raise Missing(f"{uri} {what}; check the address")
     return path
-
-
-def _split(uri: str) -> tuple[str, str]:
-    bucket, _, name = uri.removeprefix("gs://").partition("/")
-    return bucket, name
-
-
-def _blob(uri: str, chunk_size: int | None = None) -> Any:
-    bucket, name = _split(uri)
-    return _client().bucket(bucket).blob(name, chunk_size=chunk_size)
-
-
-def _download(uri: str, file: BinaryIO) -> None:
-    from google.api_core.exceptions import NotFound
-
-    try:
-        _blob(uri).download_to_file(file, checksum="crc32c")
-    except NotFound as error:
-        raise DataError(f"{uri} does not exist; check the address") from error
 
 
 @contextmanager
@@ -219,21 +224,3 @@ def _aside(target: Path) -> Iterator[BinaryIO]:
             raise
     os.chmod(aside.name, 0o644)
     os.replace(aside.name, target)
-
-
-@cache
-def _client() -> Any:
-    from google.cloud import storage  # loaded only where a gs:// address is used: it takes a second
-
-    if os.environ.get("STORAGE_EMULATOR_HOST"):
-        from google.auth.credentials import AnonymousCredentials
-
-        return storage.Client(project="test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-    from google.auth.exceptions import DefaultCredentialsError
-
-    try:
-        return storage.Client()
-    except DefaultCredentialsError as error:
-        raise DataError(
-            "gs:// addresses need Google credentials; `gcloud auth application-default login` makes them"
-        ) from error

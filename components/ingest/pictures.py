@@ -12,7 +12,7 @@ import numpy as np
 
 from components import progress
 from components.artifacts import storage
-from components.errors import DataError
+from components.errors import Missing
 from components.ingest import phash, sniff
 from components.ingest.rows import Round, Row
 from components.vision import decode
@@ -121,7 +121,7 @@ def _bytes(round: Round, path: str) -> bytes:
         raise decode.Undecodable("path leaves the round's folder")
     try:
         return storage.read_bytes(storage.join(round.uri, path))
-    except DataError as error:
+    except Missing as error:
         raise decode.Undecodable("missing file") from error
     except OSError as error:
         raise decode.Undecodable(f"unreadable file: {error.strerror}") from error

@@ -8,7 +8,7 @@ import numpy as np
 import simplejpeg
 
 from components.artifacts import shards, storage
-from components.errors import DataError
+from components.errors import Missing
 from components.preprocess.settings import Settings
 from components.vision import decode, views
 
@@ -64,7 +64,7 @@ def render(row: Row, settings: Settings, knobs: views.Knobs) -> Rendered:
         data = storage.read_bytes(row.uri)
         width, height = decode.size(data)
         picture = decode.rgb(data, source_px(settings))
-    except (DataError, decode.Undecodable) as error:
+    except (Missing, decode.Undecodable) as error:
         return Rendered(row, _black(row, settings) if row.kind == "test" else None, str(error))
     made = views.square(picture, settings.size_px, row.image_id)
     encoded = {name: encode(views.VIEWS[name](made, knobs), settings) for name in settings.views}

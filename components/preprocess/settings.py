@@ -53,6 +53,14 @@ class Settings:
         1.0, "height of the face crop around the chin", unit="face heights", at_least=0.5, at_most=10.0
     )
 
+    def contradiction(self) -> str:
+        """Which knob does not go with another, and why; empty when all do."""
+        if "plain" not in self.views:
+            return f"views={self.views} lacks plain, the view validation is measured on; add it"
+        if len(set(self.views)) < len(self.views):
+            return f"views={self.views} names a view twice; name each once"
+        return ""
+
 
 RESULTS = {"shards": "reference of the shards"}
 ARTIFACTS = {"views_page": ("HTML", "a few pictures with all their views, as stored")}

@@ -14,7 +14,7 @@ import cv2
 
 from components import entry
 from components.artifacts import manifest, reference, shards, storage
-from components.errors import DataError, SettingsError
+from components.errors import DataError
 from components.preprocess import disk, page, render, window
 from components.preprocess.settings import Inputs, Settings
 from components.progress import log, progress
@@ -39,10 +39,8 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     """Writes the shards of one attribute.
 
     Raises:
-        SettingsError: views without plain, or one twice.
         DataError: an attribute the manifest lacks, no readable labelled picture, or a full disk.
     """
-    _check_views(settings.views)
     cv2.setNumThreads(1)  # our own threads use the cores; OpenCV's would fight them
     name = inputs.attribute["name"]
     about = reference.read_index(inputs.manifest, manifest.KIND)
@@ -142,13 +140,6 @@ def _made_by(settings: Settings, inputs: Inputs) -> dict[str, Any]:
     """Without the number of workers, which changes nothing: the whole index is the same bytes on every machine."""
     knobs = {name: value for name, value in asdict(settings).items() if name != "workers"}
     return {"step": "preprocess", "settings": knobs | {"seed": inputs.seed}, "parents": [Path(inputs.manifest).name]}
-
-
-def _check_views(names: list[str]) -> None:
-    if "plain" not in names:
-        raise SettingsError(f"preprocess.views={names} lacks plain, the view validation is measured on; add it")
-    if len(set(names)) < len(names):
-        raise SettingsError(f"preprocess.views={names} names a view twice; name each once")
 
 
 def _workers(wanted: int, rounds: list[dict[str, str]]) -> int:

@@ -75,7 +75,7 @@ def _average(valid: Rows, names: list[str], settings: Settings, seed: int) -> Av
 def _held_out(uri: str, index: dict[str, Any], found: Teachers, valid: Rows) -> npt.NDArray[np.int64]:
     """Duplicate components of every picture of the validation folds, whatever its round."""
     names = [name for name, (fold, _) in shards.labelled_groups(index["groups"]).items() if fold in found.folds]
-    seen = [record.group for path in shards.group_files(uri, names) for record in shards.read_examples(path)]
+    seen = [record.group for record in shards.read_examples(shards.group_files(uri, names))]
     return np.union1d(np.array(seen, dtype=np.int64), valid.group)
 
 

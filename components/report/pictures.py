@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from components.artifacts import storage
-from components.errors import DataError
+from components.errors import Missing
 from components.progress import progress
 
 Key = tuple[str, str]
@@ -37,7 +37,7 @@ class Album:
         """A `data:image/jpeg` address, or "" where the picture is missing or cannot be decoded."""
         try:
             picture = _decode(storage.read_bytes(self.places[key]))
-        except (KeyError, DataError):
+        except (KeyError, Missing):
             return ""
         return _data_address(_shrunk(picture, self.side_px), self.quality) if picture is not None else ""
 

@@ -86,11 +86,12 @@ class TrainingSet:
         """Batches of one epoch."""
         return -(-self.num_rows(order) // order.batch_size)
 
-    def epoch(self, order: Order, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, numbered from 0; made ahead in a thread."""
+    def epoch(self, order: Order, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, both numbered from 0, from batch `first` on; made ahead in a thread."""
         rows, views = self._rows(order, epoch)
         parts = np.array_split(np.arange(len(rows)), self.num_steps(order))
-        made = (self._batch(order, epoch, step, rows[part], views[part]) for step, part in enumerate(parts))
+        left = list(enumerate(parts))[first:]
+        made = (self._batch(order, epoch, step, rows[part], views[part]) for step, part in left)
         return ahead(made)
 
     def _rows(self, order: Order, epoch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,6 +41,11 @@ class Interval:
     high: float
     verdict: str
 
+    @property
+    def is_zero(self) -> bool:
+        """No resample tells the two apart, as when one result is compared with itself."""
+        return self.difference == self.low == self.high == 0
+
 
 def paired_bootstrap(
     first: Floats,

@@ -74,8 +74,10 @@ class Learner:
         """Logits (n, K) float64 of batches (n, S, S, 3) uint8, by the averaged weights if there are any."""
         own = self._swap_in()
         forward = forward_function(self.model)
-        found = [forward(tf.convert_to_tensor(batch)).numpy().astype(np.float64) for batch in batches]
-        self._assign(own)
+        try:
+            found = [forward(tf.convert_to_tensor(batch)).numpy().astype(np.float64) for batch in batches]
+        finally:
+            self._assign(own)
         return np.concatenate(found)
 
     def weights(self) -> dict[str, np.ndarray]:

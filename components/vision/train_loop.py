@@ -1,26 +1,22 @@
 """The one training loop, for every round: stages, rates, validation, the best weights, and going on after a kill."""
 
 import math
-import signal
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from components import progress
-from components.artifacts import checkpoint
-from components.errors import DataError, StepError
+from components.errors import StepError
 from components.vision import metrics, optimisers
 from components.vision.batches import Order, Pictures, TrainingSet, in_order
 from components.vision.calibration import softmax
 from components.vision.learner import Learner
 from components.vision.losses import mean_cross_entropy
 from components.vision.schedules import Schedule
+from components.vision.unfinished import Asked, Epoch, History, Progress, Unfinished
 
 MONITORS = {
     "map": "valid_map",
@@ -30,7 +26,6 @@ MONITORS = {
 }
 COLUMNS = ("epoch", "loss", "accuracy", *MONITORS.values(), "learning_rate")
 _CHECK_EVERY = 20
-History = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -103,71 +98,6 @@ class Trained:
     history: History
 
 
-@dataclass(frozen=True)
-class _Progress:
-    """How far the training is. Goes into the state file."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_rank: tuple[float, float] = (-math.inf, -math.inf)
-    waited: int = 0
-    history: History = field(default_factory=list)
-
-
-class Unfinished:
-    """The state of this training in `folder`; `identity` says whose it is, so that no other goes on with it."""
-
-    def __init__(self, folder: str, identity: dict[str, Any]) -> None:
-        self.folder, self.identity = folder, identity
-        self._writing, self._asked = False, False
-
-    def load(self, learner: Learner) -> tuple[_Progress, dict[str, np.ndarray]]:
-        """Where the last attempt stopped and its best weights; a fresh start where there is nothing to go on with."""
-        try:
-            found = checkpoint.load_state(self.folder)
-        except DataError as error:
-            progress.log(f"starting afresh: {error}")
-            found = None
-        if found is None:
-            return _Progress(), {}
-        arrays, about = found
-        state = {name.removeprefix("state/"): a for name, a in arrays.items() if name.startswith("state/")}
-        if about["identity"] != self.identity or not learner.fits(state):
-            progress.log("starting afresh: the unfinished training found was made by other settings, data or software")
-            return _Progress(), {}
-        learner.restore(state)
-        done = _Progress(**about["progress"] | {"best_rank": tuple(about["progress"]["best_rank"])})
-        progress.log(f"going on after epoch {done.epoch}")
-        return done, {name.removeprefix("best/"): a for name, a in arrays.items() if name.startswith("best/")}
-
-    def save(self, learner: Learner, done: _Progress, best: dict[str, np.ndarray]) -> None:
-        """Replaces the state file. A termination signal meanwhile takes effect afterwards."""
-        arrays = {f"state/{n}": a for n, a in learner.state().items()} | {f"best/{n}": a for n, a in best.items()}
-        about = {"identity": self.identity, "progress": done.__dict__}
-        self._writing = True
-        checkpoint.save_state(self.folder, arrays, about)
-        self._writing = False
-        if self._asked:
-            _leave()
-
-    @contextmanager
-    def leaving_cleanly(self) -> Iterator[None]:
-        """SIGTERM (a preempted node) ends the process at once, or, while the state is being written, right after."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGTERM, self._terminate)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-    def _terminate(self, *_: Any) -> None:
-        self._asked = True
-        if not self._writing:
-            _leave()
-
-
 def train(
     learner: Learner,
     training: TrainingSet,
@@ -186,14 +116,20 @@ def train(
     with unfinished.leaving_cleanly():
         done, best = unfinished.load(learner)
         stage = None
+
+        def heed(part: Epoch) -> None:
+            unfinished.heed(learner, replace(done, part=part), best)
+
         while done.epoch < plan.epochs and not (plan.patience and done.waited >= plan.patience):
-            stage = _enter_stage(learner, plan, done.epoch, stage)
-            row, speed = _epoch(learner, training, order, plan, done.epoch)
+            stage = _enter_stage(learner, plan, done, stage)
+            row, part, speed = _epoch(learner, training, order, plan, done, heed)
             if validation:
-                row |= validation.judge(
-                    learner.evaluate(in_order(validation.pictures, validation.view, 2 * order.batch_size))
-                )
-            done, is_best = _judged(done, row, plan, judged=validation is not None)
+                batches = in_order(validation.pictures, validation.view, 2 * order.batch_size)
+                try:
+                    row |= validation.judge(learner.evaluate(unfinished.until_asked(batches)))
+                except Asked:
+                    heed(part)
+            done, is_best = _judged(replace(done, part=Epoch()), row, plan, judged=validation is not None)
             best = learner.weights() if is_best else best
             unfinished.save(learner, done, best)
             finite = {name: value for name, value in row.items() if math.isfinite(value)}
@@ -205,39 +141,48 @@ def train(
     return Trained(best, done.best_epoch, history)
 
 
-def _enter_stage(learner: Learner, plan: Plan, epoch: int, current: bool | None) -> bool:
+def _enter_stage(learner: Learner, plan: Plan, done: Progress, current: bool | None) -> bool:
     """Makes the backbone frozen or free for this epoch; the moments restart exactly where it is freed."""
-    frozen = epoch < plan.frozen_epochs
+    frozen = done.epoch < plan.frozen_epochs
     if frozen != current:
         learner.begin_stage(frozen=frozen)
-        if epoch == plan.frozen_epochs and epoch:
+        if done.epoch == plan.frozen_epochs and done.epoch and not done.part.steps:
             optimisers.restart(learner.optimiser)
     return frozen
 
 
 def _epoch(
-    learner: Learner, training: TrainingSet, order: Order, plan: Plan, epoch: int
-) -> tuple[dict[str, float], float]:
-    """One epoch: its numbers, and pictures per second, which must not get into any result."""
-    steps, rows = training.num_steps(order), training.num_rows(order)
+    learner: Learner,
+    training: TrainingSet,
+    order: Order,
+    plan: Plan,
+    done: Progress,
+    heed: Callable[[Epoch], None],
+) -> tuple[dict[str, float], Epoch, float]:
+    """One epoch, or what is left of it: its numbers, the epoch as a part, and pictures per second.
+
+    The speed must not get into any result. `heed` is told after every step how far the epoch is.
+    """
+    steps, rows, epoch = training.num_steps(order), training.num_rows(order), done.epoch
     first, begun, seen = epoch * steps, time.monotonic(), 0
-    losses: list[Any] = []
-    right: list[Any] = []
-    for number, batch in enumerate(training.epoch(order, epoch)):
+    losses: list[Any] = list(done.part.losses)
+    right: list[Any] = list(done.part.right)
+    for number, batch in enumerate(training.epoch(order, epoch, len(losses)), start=len(losses)):
         loss, correct = learner.step(batch, plan.rate(first + number, steps), first + number)
         losses.append(loss)
         right.append(correct)
         seen += len(batch.targets)
-        progress.progress(epoch * rows + seen, plan.epochs * rows, "pictures")
+        progress.progress(epoch * rows + round(rows * (number + 1) / steps), plan.epochs * rows, "pictures")
         # Looking at a loss waits for the GPU, so not at every step.
         if (number + 1) % _CHECK_EVERY == 0 or number + 1 == steps:
             _refuse_nan(learner, losses, first + number + 1, epoch)
+        heed(Epoch(losses, right))
     row = {
         "loss": math.fsum(float(loss) for loss in losses) / steps,
         "accuracy": math.fsum(float(count) for count in right) / rows,
         "learning_rate": plan.rate(first + steps - 1, steps),
     }
-    return row, rows / (time.monotonic() - begun)
+    return row, Epoch(losses, right), seen / (time.monotonic() - begun)
 
 
 def _refuse_nan(learner: Learner, losses: list[Any], steps: int, epoch: int) -> None:
@@ -253,7 +198,7 @@ def _refuse_nan(learner: Learner, losses: list[Any], steps: int, epoch: int) -> 
     )
 
 
-def _judged(done: _Progress, row: dict[str, float], plan: Plan, *, judged: bool) -> tuple[_Progress, bool]:
+def _judged(done: Progress, row: dict[str, float], plan: Plan, *, judged: bool) -> tuple[Progress, bool]:
     """Adds an epoch and says whether its weights are the best so far; the first epoch always is."""
     epoch = done.epoch + 1
     rank = _rank(row, plan.monitor) if judged else (float(epoch), 0.0)
@@ -268,8 +213,3 @@ def _rank(row: dict[str, float], monitor: str) -> tuple[float, float]:
     sign = -1 if monitor == "loss" else 1
     values = (sign * row[MONITORS[monitor]], -row["valid_loss"])
     return tuple(value if math.isfinite(value) else -math.inf for value in values)  # type: ignore[return-value]
-
-
-def _leave() -> None:
-    progress.log("terminated; the last finished epoch is kept, another attempt goes on from there")
-    sys.exit(128 + signal.SIGTERM)

@@ -36,7 +36,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(2, 8), st.integers(0, 5))
 def test_no_group_spans_two_folds_whatever_its_attributes(rows, num_folds, seed):
     frame = table(*zip(*rows, strict=True))
@@ -73,7 +73,7 @@ def test_the_seed_decides_and_the_same_seed_decides_the_same():
     assert not np.array_equal(folds.assign(frame, 5, 3), folds.assign(frame, 5, 4))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ROWS, ROWS, st.integers(2, 6))
 def test_a_new_round_moves_no_older_picture_to_another_fold(older, newer, num_folds):
     rows = [*older, *newer]

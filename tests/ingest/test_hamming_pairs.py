@@ -31,7 +31,7 @@ def test_the_join_equals_brute_force_at_every_distance(distance):
     assert len(as_pairs(found)) == len(found) > 100
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sets(st.integers(0, 2**64 - 1), min_size=2, max_size=40), st.integers(1, 8))
 def test_the_join_equals_brute_force_on_any_numbers(values, distance):
     hashes = np.array(sorted(values), np.uint64)

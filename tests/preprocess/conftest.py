@@ -1,8 +1,7 @@
 """Drawn pictures, and small data sets with their manifest."""
 
-import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,17 +105,3 @@ def preprocess(tmp_path: Path) -> Callable[..., str]:
         return str(json.loads(target.read_text())["parameterValues"]["shards"])
 
     return run
-
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def bucket(gcs_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """`gs://` address of an empty bucket."""
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_server)
-    storage._client.cache_clear()
-    name = f"bucket-{next(_numbers)}"
-    storage._client().create_bucket(name)
-    yield f"gs://{name}"
-    storage._client.cache_clear()

@@ -16,7 +16,7 @@ from components.vision import decode, views
 
 
 def records_of(made: str, group: str) -> list[shards.Record]:
-    return [record for path in shards.group_files(made, [group]) for record in shards.read_examples(path)]
+    return list(shards.read_examples(shards.group_files(made, [group])))
 
 
 def whole(made: str) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import reference, storage
+from components.artifacts import gcs_connection, reference, storage
 from components.errors import DataError
 
 
@@ -25,13 +25,13 @@ def test_without_credentials_the_way_to_them_is_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(storage, "_client", storage._client.__wrapped__)  # not the one that other tests keep
+    gcs_connection.connection.cache_clear()
     with pytest.raises(DataError, match="gcloud auth application-default login"):
         list(storage.list_files("gs://bucket/folder"))
 
 
 def test_a_bucket_that_is_not_there_is_named(bucket: str) -> None:
-    with pytest.raises(DataError, match="gs://nobody-has-this-one/x/ cannot be listed"):
+    with pytest.raises(DataError, match="there is no bucket gs://nobody-has-this-one"):
         list(storage.list_files("gs://nobody-has-this-one/x"))
 
 

@@ -102,7 +102,7 @@ def test_one_view_a_picture_draws_anew_every_epoch(source):
     assert epochs[0] != epochs[1] and {n for n, _ in epochs[0]} == set(range(11))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(0, 5))
 def test_batches_differ_by_one_row_at_most_and_none_is_too_large(count, batch_size, epoch):
     pictures = SimpleNamespace(num_views=2, get=lambda rows, views: np.zeros((len(rows), 1, 1, 3), np.uint8))
