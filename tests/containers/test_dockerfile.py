@@ -1,0 +1,71 @@
+"""What can be said of the images without building them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components import images as names
+from pipeline import images
+
+DOCKER = images.ROOT / "docker"
+DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+PINNED = re.compile(r"^([a-zA-Z0-9._-]+)==(\S+)", re.MULTILINE)
+
+
+def pins(lock: Path) -> dict[str, str]:
+    return dict(PINNED.findall(lock.read_text(encoding="utf-8")))
+
+
+def test_the_linter_finds_nothing() -> None:
+    hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    assert hadolint, "hadolint is a development dependency: make install"
+    told = subprocess.run([hadolint, str(DOCKER / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-gpu.lock"])
+def test_images_hold_the_versions_that_are_tested(lock: str) -> None:
+    tested, held = pins(images.ROOT / "requirements.lock"), pins(DOCKER / lock)
+    strange = {n: v for n, v in held.items() if tested.get(n, v) != v}
+    assert not strange, "make lock"
+    beyond = {name for name in held if name not in tested}
+    assert beyond <= {name for name in beyond if name.startswith("nvidia-")}, "make lock"
+    assert {"tensorflow", "kfp", "docker"} <= held.keys()
+    assert not {"pytest", "ruff", "mypy"} & held.keys()
+
+
+def test_every_package_has_its_hashes() -> None:
+    assert DOCKERFILE.count("pip --python") - DOCKERFILE.count("--no-deps") == DOCKERFILE.count("--require-hashes")
+
+
+def test_every_target_runs_as_somebody_without_rights() -> None:
+    for target in images.NAMES:
+        stage = DOCKERFILE.split(f" AS {target}\n")[1].split("\nFROM ")[0]
+        assert "USER 1000:1000" in stage
+
+
+def test_the_base_is_an_argument_and_no_frontend_is_fetched() -> None:
+    assert "ARG BASE=python:3.11-slim" in DOCKERFILE and images.BASE == "python:3.11-slim"
+    assert "syntax=" not in DOCKERFILE
+
+
+def test_code_comes_last_so_that_an_edit_rebuilds_no_packages() -> None:
+    for target in images.NAMES:
+        stage = DOCKERFILE.split(f" AS {target}\n")[1].split("\nFROM ")[0]
+        assert "--require-hashes" not in stage.split("COPY components")[1]
+
+
+def test_no_setting_of_one_machine_is_in_the_dockerfile() -> None:
+    assert not re.search(r"(?i)cert|proxy|index-url|/work/", DOCKERFILE)
+
+
+def test_compose_serves_this_version_with_nothing_but_its_volume_to_write() -> None:
+    service = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))["services"]["console"]
+    assert service["image"] == f"${{SEAMLINE_REGISTRY:-seamline}}/server:${{SEAMLINE_TAG:-{names.TAG}}}"
+    assert service["read_only"] and service["cap_drop"] == ["ALL"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
