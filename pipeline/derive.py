@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.derive_platform import platform_of
 from pipeline.engine import graph, ir, irtext, resolve
 from pipeline.engine.expand import expand
 from pipeline.engine.rerun import REUSE, RUN, PlanRow
@@ -147,7 +148,11 @@ class _Writer:
         for name, node in zip(self._names, self._repeated, strict=True):
             tasks[name] = self._task(name, node)
         self._pass_all_channels()
-        return yaml.safe_dump_all([self._spec, *self._platform()], sort_keys=True, allow_unicode=True)
+        return yaml.safe_dump_all(
+            [self._spec, *platform_of(self._documents, self._pipeline, self._repeated)],
+            sort_keys=True,
+            allow_unicode=True,
+        )
 
     def _task(self, name: str, node: Node) -> dict[str, Any]:
         component = self._component(node.component)
@@ -257,16 +262,6 @@ class _Writer:
             for name in declared.get("parameters", {}):
                 if name.startswith(CHANNEL):
                     task["inputs"]["parameters"].setdefault(name, {"runtimeValue": {"constant": ""}})
-
-    def _platform(self) -> list[dict[str, Any]]:
-        """Placement of the executors that are left."""
-        if len(self._documents) < 2:
-            return []
-        platform = json.loads(json.dumps(self._documents[1]))
-        spec = platform["platforms"]["kubernetes"]["deploymentSpec"]
-        used = self._spec["deploymentSpec"]["executors"]
-        spec["executors"] = {k: v for k, v in spec["executors"].items() if k in used}
-        return [platform] if spec["executors"] else []
 
 
 def _replaced(value: Any, channel: Any) -> Any:

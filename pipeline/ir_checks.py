@@ -43,7 +43,7 @@ def documents(ir: Shape) -> Found:
     if len(ir.documents) > 2 or (len(ir.documents) == 2 and not ir.platform):
         yield "file", "expected one IR document, and a second one only with Kubernetes settings in it"
     for name in ir.platform.keys() - ir.executors.keys():
-        yield name, "has Kubernetes settings but is no executor of this pipeline"
+        yield name, "has Kubernetes settings but is no executor of this pipeline; compile it anew"
 
 
 def artifact_lists_into_dags(ir: Shape) -> Found:
@@ -74,7 +74,10 @@ def lists_come_from_loops(ir: Shape) -> Found:
         for name, definition in task.declared("artifacts").items():
             producer = task.inputs("artifacts").get(name, {}).get("taskOutputArtifact", {}).get("producerTask")
             if definition.get("isArtifactList") and producer not in loops:
-                yield f"{task.place}.{name}", "a list of artifacts must come from a loop in the same DAG"
+                yield (
+                    f"{task.place}.{name}",
+                    "a list of artifacts must come from a loop in the same DAG; collect it there",
+                )
 
 
 def no_condition_in_collected(ir: Shape) -> Found:
@@ -89,7 +92,7 @@ def one_artifact_one_input(ir: Shape) -> Found:
     for task in ir.tasks:
         sources = [json.dumps(source, sort_keys=True) for source in task.inputs("artifacts").values()]
         if "dag" in task.component and len(set(sources)) < len(sources):
-            yield task.place, "gives one artifact to two inputs of a sub-DAG, which keeps one name of it"
+            yield task.place, "gives one artifact to two inputs of a sub-DAG, which keeps one name of it; give it once"
 
 
 def loops_are_not_empty(ir: Shape) -> Found:
@@ -112,13 +115,15 @@ def side_effects_uncached(ir: Shape) -> Found:
     for task in ir.tasks:
         command = ir.executors.get(task.executor, {}).get("container", {}).get("command", [])
         if _cached(task) and (set(command) & set(SIDE_EFFECTS) or task in list(_on_any_outcome(ir))):
-            yield task.place, "acts on the world or ends the run, and is cached: a hit would skip it"
+            why = "acts on the world or ends the run, and is cached: a hit would skip it; switch its caching off"
+            yield task.place, why
     for dag in ir.dags.values():
         for selectors in [*find(dag, "artifactSelectors"), *find(dag, "parameterSelectors")]:
             branches = {selector.get("producerSubtask") for selector in selectors}
             for branch in (task for task in ir.tasks if len(branches) > 1 and task.name in branches):
                 if any(map(_cached, _last(ir, branch))):
-                    yield branch.place, "one branch of several ends in a cached task; KFP then finds no finished branch"
+                    why = "one branch of several ends in a cached task; KFP then finds no finished branch"
+                    yield branch.place, f"{why}; switch its caching off"
 
 
 def output_names(ir: Shape) -> Found:
@@ -126,9 +131,9 @@ def output_names(ir: Shape) -> Found:
         parts = component.get("outputDefinitions", {})
         for output in [*parts.get("parameters", {}), *parts.get("artifacts", {})]:
             if output.startswith("executor-logs"):
-                yield f"{name}.{output}", "this name is the launcher's own"
+                yield f"{name}.{output}", "this name is the launcher's own; give another"
         for output in parts.get("parameters", {}).keys() & parts.get("artifacts", {}).keys():
-            yield f"{name}.{output}", "is both a parameter and an artifact"
+            yield f"{name}.{output}", "is both a parameter and an artifact; rename one"
 
 
 def inputs_passed(ir: Shape) -> Found:
@@ -138,7 +143,7 @@ def inputs_passed(ir: Shape) -> Found:
             for name in task.declared(kind).keys() - task.inputs(kind).keys() - iterated:
                 yield (
                     f"{task.place}.{name}",
-                    "is not passed; a default inside the component is not part of the cache key",
+                    "is not passed; pass it, since a default inside the component is not part of the cache key",
                 )
 
 
@@ -149,18 +154,18 @@ def importers(ir: Shape) -> Found:
         if "taskOutputParameter" in task.inputs().get("uri", {}):
             yield task.place, "an importer's address must be a constant or a pipeline parameter"
         if task.shown not in (task.name, "importer") or "triggerPolicy" in task.body:
-            yield task.place, "an importer can have no display name and no condition"
+            yield task.place, "an importer can have no display name and no condition; leave them out"
 
 
 def caching_and_parallelism(ir: Shape) -> Found:
     for task in ir.tasks:
         if "cacheKey" in task.body.get("cachingOptions", {}):
-            yield task.place, "a cache key of its own is not known to KFP 2.17"
+            yield task.place, "a cache key of its own is not known to KFP 2.17; leave it out"
         on_gpu = task.is_loop and any(_accelerator(ir, inner) for inner in ir.within(ir.inner(task.body)))
         if on_gpu and not task.body.get("iteratorPolicy", {}).get("parallelismLimit"):
-            yield task.place, "a loop over GPU tasks without parallelism takes every GPU there is"
+            yield task.place, "a loop over GPU tasks without parallelism takes every GPU there is; set it"
     for name in (name for name, settings in ir.platform.items() if "initContainers" in settings):
-        yield name, "init containers are not known to KFP 2.17"
+        yield name, "init containers are not known to KFP 2.17; leave them out"
 
 
 def unsupported(ir: Shape) -> Found:
@@ -168,17 +173,17 @@ def unsupported(ir: Shape) -> Found:
         if "artifactIterator" in task.body:
             yield task.place, "loops over artifacts are not supported; loop over references"
         if any(definition.get("parameterType") == "TASK_CONFIG" for definition in task.declared().values()):
-            yield task.place, "TASK_CONFIG inputs are not supported"
+            yield task.place, "TASK_CONFIG inputs are not supported; pass plain parameters"
     for name, executor in ir.executors.items():
         for kind in executor.keys() & {"resolver", "customJob"}:
-            yield name, f"{kind} is not supported"
+            yield name, f"{kind} is not supported; use a container"
     for kind in ir.dags["root"].get("outputDefinitions", {}):
         yield "root", f"has output {kind}, which nobody can read on KFP 2.17; write a reference or an artifact"
 
 
 def sizes(ir: Shape) -> Found:
     if ir.size >= MAX_IR_BYTES:
-        yield "file", f"is {ir.size} bytes; Argo takes less than {MAX_IR_BYTES}"
+        yield "file", f"is {ir.size} bytes; Argo takes less than {MAX_IR_BYTES}, so split it"
     for dag in ir.dags:
         if ir.iterations(dag) >= MAX_ITERATIONS:
             yield dag, f"runs {ir.iterations(dag)} times; keep below {MAX_ITERATIONS}"
@@ -199,18 +204,18 @@ def root_parameters(ir: Shape) -> Found:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             yield name, "give small letters, digits and _"
         if not kind:
-            yield name, "has no type"
+            yield name, "has no type; declare one"
         if isinstance(default, float) and not math.isfinite(default):
-            yield name, "its default is no finite number, which JSON cannot carry"
+            yield name, "its default is no finite number, which JSON cannot carry; give another"
         elif kind == "NUMBER_INTEGER" and default is not None and default != int(default):
-            yield name, f"is an integer with the default {default}"
+            yield name, f"is an integer with the default {default}; give a whole number"
 
 
 def versions(ir: Shape) -> Found:
     if not str(ir.spec.get("sdkVersion", "")).startswith("kfp-2.17."):
-        yield "file", f"compiled by {ir.spec.get('sdkVersion')}; expected kfp-2.17.x"
+        yield "file", f"compiled by {ir.spec.get('sdkVersion')}; expected kfp-2.17.x: compile it with that"
     if ir.spec.get("schemaVersion") != "2.1.0":
-        yield "file", f"has schema {ir.spec.get('schemaVersion')}; expected 2.1.0"
+        yield "file", f"has schema {ir.spec.get('schemaVersion')}; expected 2.1.0: compile it with kfp 2.17"
 
 
 def _on_any_outcome(ir: Shape) -> Iterator[Task]:

@@ -23,7 +23,7 @@ def platform_inputs_exist(ir: Shape) -> Found:
         known = ir.dags[task.dag].get("inputDefinitions", {}).get("parameters", {})
         for name in find(ir.platform.get(task.executor, {}), "componentInputParameter"):
             if name not in known:
-                yield task.place, f"its Kubernetes settings read {name}, which its DAG is not given"
+                yield task.place, f"its Kubernetes settings read {name}, which its DAG is not given; pass it on"
 
 
 def resource_parameters(ir: Shape) -> Found:
@@ -33,9 +33,9 @@ def resource_parameters(ir: Shape) -> Found:
         text = " ".join([*strings(container.get("resources", {})), container.get("image", "")])
         for name in set(re.findall(r"pipelinechannel--([A-Za-z0-9_-]+)", text)):
             if f"pipelinechannel--{name}" not in task.inputs():
-                yield task.place, f"its resources use {name}, which it is not given"
+                yield task.place, f"its resources use {name}, which it is not given; pass it as a plain input too"
             if root.get(name, {}).get("parameterType", "STRING") != "STRING":
-                yield task.place, f"its resources use {name}; KFP drops all but STRING there"
+                yield task.place, f"its resources use {name}; KFP drops all but STRING there, so make it one"
 
 
 def shared_containers(ir: Shape) -> Found:
@@ -46,7 +46,7 @@ def shared_containers(ir: Shape) -> Found:
         if container and first.setdefault(json.dumps(container, sort_keys=True), interface) != interface:
             yield (
                 task.place,
-                "same container as another component with another interface: KFP would share the first one's",
+                "same container as another component, other interface: KFP would share the first one's; change one",
             )
 
 
@@ -56,11 +56,11 @@ def placeholders(ir: Shape) -> Found:
         for word in words:
             for placeholder in re.findall(r"\{\{\$.*?\}\}", word):
                 if not _SUPPORTED.fullmatch(placeholder):
-                    yield name, f"the launcher leaves {placeholder} as it is"
+                    yield name, f"the launcher leaves {placeholder} as it is; take it from {{{{$}}}}"
             if '"Concat"' in word:
-                yield name, "the launcher does not know Concat"
+                yield name, "the launcher does not know Concat; join the words in the step"
         if not any("{{$}}" in word for word in words):
-            yield name, "has no {{$}}: the step would not learn its inputs"
+            yield name, "has no {{$}}: the step would not learn its inputs; add it to the arguments"
 
 
 def placeholder_inputs_passed(ir: Shape) -> Found:
@@ -68,7 +68,7 @@ def placeholder_inputs_passed(ir: Shape) -> Found:
         container = ir.executors.get(task.executor, {}).get("container", {})
         for name in re.findall(r"\{\{\$\.inputs\.parameters\[['\"]([^'\"]+)", " ".join(container.get("args", []))):
             if name not in task.inputs():
-                yield task.place, f"its arguments use {name}, which it is not given"
+                yield task.place, f"its arguments use {name}, which it is not given; pass it"
 
 
 def images_pinned(ir: Shape) -> Found:
@@ -95,14 +95,14 @@ def gpu_tasks(ir: Shape) -> Found:
         if accelerator is None:
             continue
         if not (accelerator.get("resourceType") and accelerator.get("resourceCount")):
-            yield name, "has an accelerator without type or count: KFP would schedule it without a GPU"
+            yield name, "has an accelerator without type or count: KFP would schedule it without a GPU; give both"
         if not settings.get("tolerations"):
-            yield name, "tolerates no taint, so it never gets onto a GPU node pool"
+            yield name, "tolerates no taint, so it never gets onto a GPU node pool; add one"
         shared = sum(
             _bytes(mount.get("sizeLimit", "0")) for mount in settings.get("emptyDirMounts", []) if mount.get("medium")
         )
         if _bytes(resources.get("resourceMemoryLimit", "0")) < shared + WORKING_SET:
-            yield name, "its memory limit leaves no room beside /dev/shm, which counts against it"
+            yield name, "its memory limit leaves no room beside /dev/shm, which counts against it; raise it"
 
 
 def _containers(ir: Shape) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,6 +1,5 @@
 """`seamline submit`, and what the other commands do with `--host`: the same, on any KFP v2beta1 endpoint."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +9,14 @@ from urllib.parse import urlsplit
 import click
 
 from pipeline.errors import PipelineError
-from pipeline.options import Host, endpoint_options, json_option, set_option, state_option
+from pipeline.options import Host, endpoint_options, gpu_hours_option, json_option, set_option, state_option
+from pipeline.output import print_json
 
 if TYPE_CHECKING:
-    from pipeline.remote import Endpoint, RemoteRun
+    from pipeline.remote import Endpoint, RemoteRun, Standing
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TOLD_BY_NAME = ("RUNNING", "FAILED")
 
 
 @click.command()
@@ -25,31 +26,27 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 )
 @click.option("--experiment", default="", help="Its name; by default the endpoint's default one.")
 @click.option("--wait", is_flag=True, help="Wait until the run has ended; exit 1 if it did not succeed.")
+@click.option("--no-cache", is_flag=True, help="Run every task, also where its result is known.")
+@gpu_hours_option
 @set_option
 @endpoint_options(required=True)
 @state_option
 @json_option
 def submit(
-    recipe: str,
-    data: str,
-    experiment: str,
-    wait: bool,
-    overrides: tuple[str, ...],
-    host: Host,
-    state_dir: Path,
-    as_json: bool,
+    recipe: str, data: str, overrides: tuple[str, ...], host: Host, state_dir: Path, as_json: bool, **how: Any
 ) -> None:
     """Run RECIPE on a KFP v2beta1 endpoint: a cluster's, or a `seamline serve`."""
     from pipeline import compile as compiling
-    from pipeline import local
+    from pipeline import local, placement
     from pipeline import recipe as recipes
 
     read = recipes.load(recipe, overrides)
     given, _ = local.prepare(read, data, state_dir)
     refuse_local_paths(host, given)
     endpoint = connect(host)
-    run_id = endpoint.submit(compiling.compile_recipe(read), given, read.head.name, experiment)
-    if wait:
+    text = compiling.compile_recipe(placement.bounded(read), cache=not how["no_cache"])
+    run_id = endpoint.submit_version(text, given, read.head.name, how["experiment"])
+    if how["wait"]:
         follow(endpoint, run_id, as_json)
     else:
         _say(endpoint, endpoint.run(run_id), as_json)
@@ -57,9 +54,10 @@ def submit(
 
 def connect(host: Host) -> "Endpoint":
     """The endpoint that the options name."""
+    from pipeline import remote_auth
     from pipeline.remote import Endpoint
 
-    return Endpoint(host.address, host.token)
+    return Endpoint(host.address, remote_auth.login(host.auth, host.address), namespace=host.namespace)
 
 
 def list_runs(host: Host, limit: int, as_json: bool) -> None:
@@ -68,10 +66,20 @@ def list_runs(host: Host, limit: int, as_json: bool) -> None:
 
     found = connect(host).runs(limit or 200)
     if as_json:
-        click.echo(json.dumps([asdict(run) for run in found], indent=2))
+        print_json([asdict(run) for run in found])
         return
     for run in found:
         click.echo(f"{run.run_id}  {run.state:<10}  {run.created_at}  {run.name}")
+
+
+def show(host: Host, run_id: str, as_json: bool) -> None:
+    """`seamline show --host`: what the endpoint lists as tasks, on a stock KFP the nodes of a workflow."""
+    endpoint = connect(host)
+    run, rows = endpoint.run(run_id), endpoint.rows(run_id)
+    if not as_json:
+        for name, state in rows:
+            click.echo(f"{state:<10}  {name}")
+    _say(endpoint, run, as_json, tasks=[{"name": name, "state": state} for name, state in rows])
 
 
 def terminate(host: Host, run_id: str, as_json: bool) -> None:
@@ -95,7 +103,7 @@ def rerun(host: Host, run_id: str, task: str, changes: Mapping[str, str], plan_o
     endpoint = connect(host)
     derived = endpoint.plan_rerun(run_id, task, changes)
     if plan_only and as_json:
-        click.echo(json.dumps([asdict(row) for row in derived.rows], indent=2))
+        print_json([asdict(row) for row in derived.rows])
         return
     for row in derived.rows:
         click.echo(f"{row.action:<6} {row.label}: {row.reason}", err=not plan_only)
@@ -107,24 +115,41 @@ def rerun(host: Host, run_id: str, task: str, changes: Mapping[str, str], plan_o
 def follow(endpoint: "Endpoint", run_id: str, as_json: bool) -> None:
     """Waits for a run's end and exits with 1 if it did not succeed; Ctrl-C ends the waiting, not the run."""
     try:
-        for run in endpoint.wait(run_id):
-            click.echo(f"run {run.run_id[:8]} {run.state}", err=True)
+        for now in endpoint.wait(run_id):
+            click.echo(f"run {run_id[:8]} {now.run.state}{_tasks(now)}", err=True)
     except KeyboardInterrupt:
         click.echo(f"the run goes on at {endpoint.host}", err=True)
         sys.exit(130)
-    _say(endpoint, run, as_json)
-    if run.state != "SUCCEEDED":
+    _say(endpoint, now.run, as_json)
+    if now.run.state != "SUCCEEDED":
         sys.exit(1)
 
 
-def _say(endpoint: "Endpoint", run: "RemoteRun", as_json: bool) -> None:
+def _tasks(now: "Standing") -> str:
+    """`: 3 SUCCEEDED, 2 RUNNING (predict, train-round1)`: tasks by state, named where they need a look."""
+    states = dict.fromkeys(state for _, state in now.tasks)
+    parts = []
+    for state in sorted(states, key=lambda s: (s not in TOLD_BY_NAME, s)):
+        names = sorted(name for name, other in now.tasks if other == state)
+        number = sum(count for (_, other), count in now.tasks.items() if other == state)
+        parts.append(f"{number} {state}" + (f" ({', '.join(names)})" if state in TOLD_BY_NAME else ""))
+    return f": {', '.join(parts)}" if parts else ""
+
+
+def _say(endpoint: "Endpoint", run: "RemoteRun", as_json: bool, **more: Any) -> None:
     from dataclasses import asdict
 
     address = f"{endpoint.host}/#/runs/details/{run.run_id}"
     if as_json:
-        click.echo(json.dumps({**asdict(run), "address": address}, indent=2))
+        print_json({**asdict(run), "address": address, **more})
         return
     click.echo(f"run {run.run_id} {run.state} {run.problem}".rstrip() + f"\n{address}")
+
+
+def refuse(given: bool, option: str, why: str) -> None:
+    """Refuses an option that means nothing with `--host`."""
+    if given:
+        raise PipelineError(f"{option} does not go with --host: {why}; leave one of them out")
 
 
 def refuse_local_paths(host: Host, given: Mapping[str, Any]) -> None:

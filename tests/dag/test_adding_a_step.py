@@ -16,8 +16,7 @@ PAGE = (ROOT / "docs" / "adding-a-step.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FILES = ("settings.py", "component.py", "step.py", "__main__.py")
 PREPROCESS = (
-    "        shards = preprocess(manifest=manifest, rounds=p.rounds, attribute=attribute, **p.preprocess)"
-    '.outputs["shards"]\n'
+    '        shards = preprocess(manifest=manifest, rounds=p.rounds, attribute=own, **p.preprocess).outputs["shards"]\n'
 )
 # Where the page says that the lines after those four files go: file, and the line that each stands behind.
 PLACES = (
@@ -74,7 +73,10 @@ def test_the_added_step_is_a_task_of_the_compiled_pipeline_with_its_knobs(projec
     assert set(added.inputs()) == {"shards", "attribute", "data_root", "quantile"}
     inputs = shape.dags["root"]["inputDefinitions"]["parameters"]
     assert inputs["sharpness_quantile"]["defaultValue"] == 0.5
-    assert inputs["attributes"]["defaultValue"][0]["sharpness"] == {"quantile": 0.1}
+    assert inputs["attributes"]["defaultValue"][0]["sharpness"] == {
+        "name": "skirt_length_labels",
+        "sharpness": {"quantile": 0.1},
+    }
 
 
 def test_the_added_step_runs_by_hand(project: Path, tmp_path: Path) -> None:

@@ -117,9 +117,12 @@ PLANTS: list[tuple[int, str, Plant]] = [
     (1, "an empty second document", lambda s, p: p.clear()),
     (2, "artifact list into a loop", lambda s, p: declare(s, LOOP, "artifacts", "m", {"isArtifactList": True})),
     (3, "parameter not handed on", lambda s, p: inputs_of(s, LOOP).pop("pipelinechannel--seed")),
+    (3, "GPU count not handed into a loop", lambda s, p: inputs_of(s, LOOP).pop("pipelinechannel--gpu_count")),
     (4, "unknown node pool parameter", plant_unknown_pool),
+    (4, "GPU selector not handed into a loop", lambda s, p: inputs_of(s, MODELS).pop("pipelinechannel--gpu_selector")),
     (5, "resource parameter not given", plant_resource_parameter),
     (5, "resource parameter of a wrong type", plant_integer_resource),
+    (5, "GPU count as a number", lambda s, p: root_inputs(s)["gpu_count"].update(parameterType="NUMBER_INTEGER")),
     (6, "two interfaces", lambda s, p: inputs_of(s, "comp-train-2")["seed"].update(parameterType="STRING")),
     (7, "artifact list from a plain task", plant_list_from_a_plain_task),
     (8, "collected from a branch", plant_collected_from_a_branch),
@@ -192,7 +195,8 @@ def test_every_check_has_a_planted_fault() -> None:
 def test_a_finding_names_the_task_and_the_way_out(parsed: list[Json]) -> None:
     found = findings(parsed, lambda s, p: tasks(s)["ingest"]["inputs"]["parameters"].pop("seed"))
     assert [str(finding) for finding in found] == [
-        "check 16, root/ingest.seed: is not passed; a default inside the component is not part of the cache key"
+        "check 16, root/ingest.seed: is not passed; pass it, since a default inside the component is not part of "
+        "the cache key"
     ]
 
 

@@ -15,11 +15,16 @@ def resources(shape: Shape, executor: str) -> dict[str, Any]:
     return dict(shape.executors[executor]["container"]["resources"])
 
 
+def root_inputs(shape: Shape) -> dict[str, Any]:
+    return dict(shape.spec["root"]["inputDefinitions"]["parameters"])
+
+
 @pytest.mark.parametrize("name", ["demo", "fashion_mnist"])
 def test_a_laptop_recipe_is_one_document_without_accelerators(compiled: Compiled, name: str) -> None:
     shape = read(compiled(name))
     assert len(shape.documents) == 1
     assert not [e for e in shape.executors if "accelerator" in resources(shape, e)]
+    assert not [name for name in root_inputs(shape) if name.startswith("gpu_")]
 
 
 @pytest.mark.parametrize("name", ["demo", "fashion_mnist", "fashionai"])
@@ -42,7 +47,14 @@ def test_gpu_tasks_are_the_trainings_and_predictions_and_nothing_else(compiled: 
     assert {e for e in shape.executors if "accelerator" in resources(shape, e)} == GPU_EXECUTORS
     assert set(shape.platform) == GPU_EXECUTORS
     assert resources(shape, "exec-train")["accelerator"]["resourceType"] == "nvidia.com/gpu"
-    assert resources(shape, "exec-train")["accelerator"]["resourceCount"] == "2"
+    count = "{{$.inputs.parameters['pipelinechannel--gpu_count']}}"
+    assert resources(shape, "exec-train")["accelerator"]["resourceCount"] == count
+    assert root_inputs(shape)["gpu_count"] == {
+        "defaultValue": "2",
+        "description": "GPUs of one GPU task, as text",
+        "isOptional": True,
+        "parameterType": "STRING",  # of an integer KFP 2.17 loses the GPU
+    }
 
 
 def test_gpu_tasks_find_the_node_pool_and_may_be_retried_until_the_last_timeout(compiled: Compiled) -> None:
@@ -54,7 +66,10 @@ def test_gpu_tasks_find_the_node_pool_and_may_be_retried_until_the_last_timeout(
     )
     shape = read(compiled("fashionai", *overrides))
     settings = shape.platform["exec-train"]
-    assert settings["nodeSelector"] == {"labels": {"cloud.google.com/gke-accelerator": "nvidia-h100"}}
+    chosen = {"componentInputParameter": "pipelinechannel--gpu_selector"}
+    assert settings["nodeSelector"] == {"nodeSelectorJson": chosen}
+    assert root_inputs(shape)["gpu_selector"]["defaultValue"] == {"cloud.google.com/gke-accelerator": "nvidia-h100"}
+    assert root_inputs(shape)["gpu_selector"]["parameterType"] == "STRUCT"
     assert settings["tolerations"] == [{"effect": "NoSchedule", "key": "nvidia.com/gpu", "operator": "Exists"}]
     assert settings["emptyDirMounts"][0] == {
         "medium": "Memory",

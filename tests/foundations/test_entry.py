@@ -9,7 +9,7 @@ import pytest
 
 from components import entry
 from components.entry import Summary
-from components.errors import DataError
+from components.errors import DataError, SettingsError, Unreachable
 from components.knobs import given, knob
 
 
@@ -24,6 +24,10 @@ class Inputs:
 @dataclass(frozen=True)
 class Settings:
     epochs: int = knob(10, "passes", at_least=1)
+    warmup: int = knob(0, "of them slow")
+
+    def contradiction(self):
+        return f"warmup={self.warmup} exceeds epochs={self.epochs}; lower it" if self.warmup > self.epochs else ""
 
 
 @pytest.fixture
@@ -69,6 +73,13 @@ def test_a_model_overrides_its_attribute_which_overrides_the_knobs_for_all(setti
     values = {"data_root": "d", "epochs": 3, "attribute": attribute, "model": model}
     assert entry.resolve(settings, values)[1].epochs == 5
     assert entry.resolve(settings, values | {"phase": "round2"})[1].epochs == 7
+
+
+def test_knobs_that_contradict_each_other_are_refused_as_they_are_in_the_end(settings):
+    values = {"data_root": "d", "warmup": 12, "model": {"round2": {"epochs": 15}}}
+    with pytest.raises(SettingsError, match=r"fake\.warmup=12 exceeds epochs=10; lower it"):
+        entry.resolve(settings, values)
+    assert entry.resolve(settings, values | {"phase": "round2"})[1].epochs == 15
 
 
 def test_an_unknown_override_is_refused_with_the_nearest_name(settings, tmp_path, capsys):
@@ -127,6 +138,16 @@ def test_help_names_every_knob_and_input(settings, capsys):
         entry.main(settings, work, ["--help"])
     shown = capsys.readouterr().out
     assert all(flag in shown for flag in ("--data-root", "--attribute", "--epochs", "passes"))
+
+
+def test_a_service_that_does_not_answer_is_one_line_and_exit_code_75(settings, tmp_path, capsys):
+    def run(*_):
+        raise Unreachable("gs://b/a: no answer within 300 s (503); try again later")
+
+    with pytest.raises(SystemExit) as ended:
+        entry.main(settings, run, ["--executor-input", message(tmp_path, data_root="d")])
+    assert ended.value.code == 75
+    assert capsys.readouterr().err == "error: gs://b/a: no answer within 300 s (503); try again later\n"
 
 
 def test_a_full_disk_is_one_line_and_exit_code_1(settings, tmp_path, capsys):

@@ -27,11 +27,20 @@ class StockKfp:
         self.state_dir = state_dir
         self.lost_logs: set[str] = set()
         self.answers: list[int] = []
+        self.kept: dict[str, dict[str, Any]] = {"pipelines": {}, "versions": {}, "experiments": {}}
+        self.texts: dict[str, str] = {}
         self.app = Starlette(
             routes=[
                 Route("/apis/v2beta1/runs", self.create, methods=["POST"]),
                 Route("/apis/v2beta1/runs", self.list),
-                Route("/apis/v2beta1/experiments", lambda r: JSONResponse({})),
+                Route("/apis/v2beta1/experiments", self.look("experiments")),
+                Route("/apis/v2beta1/experiments", self.make("experiments", "experiment_id"), methods=["POST"]),
+                Route("/apis/v2beta1/pipelines", self.look("pipelines")),
+                Route("/apis/v2beta1/pipelines", self.make("pipelines", "pipeline_id"), methods=["POST"]),
+                Route("/apis/v2beta1/pipelines/upload_version", self.upload, methods=["POST"]),
+                Route("/apis/v2beta1/pipelines/{pipeline_id}/versions", self.look("versions")),
+                Route("/apis/v2beta1/pipelines/{pipeline_id}/versions/{version_id}", self.version),
+                Route("/apis/v2beta1/runs/{run_id}:terminate", lambda r: JSONResponse({}), methods=["POST"]),
                 Route("/apis/v2beta1/runs/{run_id}:retry", self.retry, methods=["POST"]),
                 Route("/apis/v2beta1/runs/{run_id}", self.get),
                 Route("/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log", self.log),
@@ -51,13 +60,59 @@ class StockKfp:
         if self.answers:
             return JSONResponse({"message": "not now"}, self.answers.pop(0))
         body = await request.json()
-        spec = body["pipeline_spec"]
-        documents = [spec["pipeline_spec"], spec["platform_spec"]] if "pipeline_spec" in spec else [spec]
+        text = self._text_of(body)
         store, engine = self.engine()
         parameters = body["runtime_config"]["parameters"]
-        run_id = engine.create_run(yaml.safe_dump_all(documents), parameters, body["display_name"])
+        labels = {"reference": body.get("pipeline_version_reference", {})}
+        run_id = engine.create_run(text, parameters, body["display_name"], labels)
         self._execute(run_id)
         return JSONResponse(self._body(store, run_id))
+
+    def _text_of(self, body: dict[str, Any]) -> str:
+        if "pipeline_version_reference" in body:
+            return self.texts[body["pipeline_version_reference"]["pipeline_version_id"]]
+        spec = body["pipeline_spec"]
+        documents = [spec["pipeline_spec"], spec["platform_spec"]] if "pipeline_spec" in spec else [spec]
+        return yaml.safe_dump_all(documents)
+
+    def look(self, kind: str) -> Any:
+        """A list that knows the one filter that clients send: a display name."""
+        key = "pipeline_versions" if kind == "versions" else kind
+
+        def looked(request: Request) -> Response:
+            (predicate,) = json.loads(request.query_params["filter"])["predicates"]
+            of = request.path_params.get("pipeline_id")
+            found = [one for one in self.kept[kind].values() if one["display_name"] == predicate["stringValue"]]
+            found = [one for one in found if of is None or one["pipeline_id"] == of]
+            return JSONResponse({key: found} if found else {})
+
+        return looked
+
+    def make(self, kind: str, id_name: str) -> Any:
+        async def made(request: Request) -> Response:
+            number = f"{kind}-{len(self.kept[kind]) + 1}"
+            self.kept[kind][number] = {**await request.json(), id_name: number}
+            return JSONResponse(self.kept[kind][number])
+
+        return made
+
+    async def upload(self, request: Request) -> Response:
+        """A version; a stock KFP takes no two of one name for a pipeline."""
+        name, pipeline_id = request.query_params["name"], request.query_params["pipelineid"]
+        if any((v["display_name"], v["pipeline_id"]) == (name, pipeline_id) for v in self.kept["versions"].values()):
+            return JSONResponse({"code": 6, "message": "already exists", "details": []}, 409)
+        version_id = f"version-{len(self.kept['versions']) + 1}"
+        async with request.form() as form:
+            self.texts[version_id] = (await form["uploadfile"].read()).decode()
+        body = {"pipeline_id": pipeline_id, "pipeline_version_id": version_id, "display_name": name, "name": name}
+        self.kept["versions"][version_id] = body
+        return JSONResponse(body)
+
+    def version(self, request: Request) -> Response:
+        version_id = request.path_params["version_id"]
+        documents = [d for d in yaml.safe_load_all(self.texts[version_id]) if d]
+        spec = {"pipeline_spec": documents[0], "platform_spec": documents[1]} if documents[1:] else documents[0]
+        return JSONResponse({**self.kept["versions"][version_id], "pipeline_spec": spec})
 
     def list(self, request: Request) -> Response:
         store, _ = self.engine()
@@ -105,12 +160,14 @@ class StockKfp:
             if t.is_leaf
         ]
         documents = [d for d in yaml.safe_load_all(store.pipeline_text(run_id)) if d]
+        reference = run.labels.get("reference")
+        what = {"pipeline_version_reference": reference} if reference else {"pipeline_spec": documents[0]}
         return {
             "run_id": run.run_id,
             "display_name": run.name,
             "state": str(run.state),
             "created_at": "2026-01-01T00:00:00Z",
-            "pipeline_spec": documents[0],
+            **what,
             "runtime_config": {"parameters": dict(run.parameters)},
             "run_details": {"task_details": rows},
         }

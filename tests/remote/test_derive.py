@@ -2,18 +2,18 @@
 
 import pytest
 import yaml
-from kfp import dsl
+from kfp import dsl, kubernetes
 
-from pipeline import derive, remote
+from pipeline import derive, remote_logs
 from pipeline.engine import irtext
-from pipeline.engine.tree import Facts
+from pipeline.engine.tree import Facts, Record
 from pipeline.errors import NotFound, PipelineError
 
 
 def facts_of(machine, run_id, text, overrides=None):
     """What an endpoint lets us know: the parameters, and what the logs say."""
     pipeline, parameters = irtext.read(text), machine.store.run(run_id).parameters
-    records = remote.recorded(pipeline, parameters, remote.made_in(machine.logs(run_id)))
+    records = remote_logs.recorded(pipeline, parameters, remote_logs.made_in(machine.logs(run_id)))
     return Facts(parameters, records, {}, overrides or {})
 
 
@@ -96,7 +96,7 @@ def test_an_artifact_of_a_reused_task_is_imported(machine, compile_ir):
 
     text = compile_ir(pages)
     source = machine.run(text)
-    records = {t.key: remote.Record(t.state, t.outputs) for t in machine.store.tasks(source) if t.is_leaf}
+    records = {t.key: Record(t.state, t.outputs) for t in machine.store.tasks(source) if t.is_leaf}
     derived = derive.derive(text, Facts({"text": "hello"}, records), "read")
     again = machine.run(derived.text)
     assert {t.name for t in machine.store.tasks(again)} == {"importer", "read"}
@@ -121,3 +121,20 @@ def test_an_unknown_task_is_named_with_those_that_exist(machine, rounds_ir, sour
         derive.derive(rounds_ir, facts_of(machine, source, rounds_ir), "nothing")
     with pytest.raises(NotFound, match="could be"):
         derive.derive(rounds_ir, facts_of(machine, source, rounds_ir), "train")
+
+
+def test_a_node_selector_that_is_a_parameter_becomes_a_constant(machine, compile_ir, joining):
+    train = joining("train", model=str)
+
+    @dsl.pipeline(name="pools")
+    def pools(counter: str, pool: dict = {"gpu": "l4"}, models: list = ["a", "b"]):  # noqa: B006
+        with dsl.ParallelFor(models, name="model") as model:
+            kubernetes.add_node_selector_json(train(model=model, counter=counter), pool)
+
+    text = compile_ir(pools)
+    source = machine.run(text, counter=str(machine.counter), pool={"gpu": "h100"})
+    derived = derive.derive(text, facts_of(machine, source, text), "a/train")
+    _, platform = yaml.safe_load_all(derived.text)
+    (settings,) = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
+    assert settings == {"nodeSelector": {"nodeSelectorJson": {"runtimeValue": {"constant": {"gpu": "h100"}}}}}
+    machine.run(derived.text)

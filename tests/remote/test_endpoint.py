@@ -5,7 +5,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.errors import NotFound, PipelineError
-from pipeline.remote import Endpoint, made_in
+from pipeline.remote import Endpoint
+from pipeline.remote_logs import made_in
 from tests.remote.stock_kfp import StockKfp
 
 
@@ -29,7 +30,7 @@ def submitted(endpoint, machine, rounds_ir):
 def test_a_submitted_run_is_found_again_by_its_name(endpoint, submitted):
     assert endpoint.find_run("first run") == submitted
     assert endpoint.find_run("another") is None
-    assert [(run.name, run.state) for run in endpoint.wait(submitted, poll_s=0)] == [("first run", "SUCCEEDED")]
+    assert [(now.run.name, now.run.state) for now in endpoint.wait(submitted, poll_s=0)] == [("first run", "SUCCEEDED")]
 
 
 def test_one_task_is_repeated_with_a_change_and_the_rest_is_reused(endpoint, machine, submitted):
@@ -74,7 +75,7 @@ def test_a_submission_that_was_answered_with_an_error_is_not_sent_twice(endpoint
 
 
 def test_a_look_is_repeated_when_the_connection_breaks_and_a_submission_is_not(monkeypatch):
-    monkeypatch.setattr("pipeline.remote.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pipeline.remote_connection.time.sleep", lambda seconds: None)
     seen = []
 
     def broken(request):

@@ -1,0 +1,244 @@
+"""Who we are to a KFP endpoint: a token, Google's IAP, Dex or another cookie, a Kubernetes service account.
+
+One text chooses (`--auth`, `SEAMLINE_AUTH`). A secret is read or made again when the endpoint refuses it, so that a
+wait of days outlives a token of an hour. No secret gets into a message or a log.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from pipeline import dex
+from pipeline.errors import PipelineError
+
+SERVICE_ACCOUNT_ENV = "KF_PIPELINES_SA_TOKEN_PATH"
+SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")  # where kfp's own client looks, too
+KFP_FOLDER = Path("~/.config/kfp")
+GOOGLE_TOKENS = "https://oauth2.googleapis.com/token"
+TIMEOUT_S = 30.0
+_EARLY_S = 120.0  # a token that ends sooner is renewed before it is used
+_HIDDEN = "[hidden]"
+Fetch = Callable[[bool], str]
+
+
+@dataclass
+class Login(httpx.Auth):
+    """Puts a secret into every request.
+
+    Attributes:
+        fetch: gives the secret; its argument asks for a fresh one, because the last was refused.
+        fix: what the user can do when it is refused for good.
+        header: where the secret goes.
+        prefix: what stands before it there.
+        namespace: the Kubernetes namespace that comes with this login, empty for none.
+    """
+
+    fetch: Fetch
+    fix: str
+    header: str = "authorization"
+    prefix: str = "Bearer "
+    namespace: str = ""
+    _sent: str = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sends; once more with a fresh secret where the first was refused, which had no effect."""
+        for fresh in (False, True):
+            secret = self.fetch(fresh)
+            if fresh and secret == self._sent:
+                return
+            self._sent = secret
+            request.headers[self.header] = self.prefix + secret
+            response = yield request
+            if not is_refusal(response):
+                return
+
+    def hide(self, text: str) -> str:
+        """The text without the secret, should an endpoint repeat it in an error."""
+        return text.replace(self._sent, _HIDDEN) if self._sent else text
+
+
+def is_refusal(response: httpx.Response) -> bool:
+    """Whether somebody in front of the endpoint wants to know who we are: 401, or a way to a login page."""
+    return response.status_code == httpx.codes.UNAUTHORIZED or response.is_redirect
+
+
+def login(text: str, host: str) -> Login | None:
+    """Reads `--auth`.
+
+    Args:
+        text: `token:FILE`, `iap:CLIENT_ID`, `dex:FILE`, `cookie:FILE`, `serviceaccount[:FILE]` or `kfp`; empty for
+            none.
+        host: the endpoint, where `dex` logs in.
+
+    Raises:
+        PipelineError: another text, or a file that cannot be read.
+    """
+    kind, _, value = text.partition(":")
+    path = Path(value).expanduser()
+    match kind:
+        case "":
+            return None
+        case "token" if value:
+            return token_file(path)
+        case "iap" if value:
+            return iap(value)
+        case "dex" if value:
+            return _dex(host, path)
+        case "cookie" if value:
+            return cookie_file(path)
+        case "serviceaccount":
+            return token_file(path if value else _service_account())
+        case "kfp" if not value:
+            return _kfp_context()
+    raise PipelineError(
+        f"--auth {kind or text} is no way to log in; expected token:FILE, iap:CLIENT_ID, dex:FILE, cookie:FILE, "
+        "serviceaccount or kfp"
+    )
+
+
+def token_file(path: Path) -> Login:
+    """A token that somebody else renews in its file, as the kubelet does: it is read for every request."""
+    _read(path)
+    return Login(lambda fresh: _read(path), f"put a valid token into {path}")
+
+
+def cookie_file(path: Path) -> Login:
+    """The `Cookie` header of a browser that has logged in."""
+    _read(path)
+    fix = f"log in with a browser and put its cookie into {path}"
+    return Login(lambda fresh: _read(path), fix, header="cookie", prefix="")
+
+
+def iap(client_id: str, kfp_folder: Path = KFP_FOLDER, tokens: str = GOOGLE_TOKENS) -> Login:
+    """ID tokens for Google's Identity-Aware Proxy.
+
+    Made from the refresh token that KFP's own client has kept for this OAuth client, else by the application default
+    credentials of a service account (its key file, impersonation, or the machine's metadata server).
+    """
+    kept = _json(kfp_folder.expanduser() / "credentials.json").get(client_id, {})
+    made = _by_refresh_token(client_id, kept, tokens) if kept.get("refresh_token") else _by_default(client_id)
+    fix = f"give this account the role IAP-secured Web App User, and check the OAuth client id {client_id}"
+    return Login(_cached(made), fix)
+
+
+def _dex(host: str, path: Path) -> Login:
+    user, _, password = _read(path).partition("\n")
+    if not password.strip():
+        raise PipelineError(
+            f"--auth dex:{path} needs two lines in the file: the user's e-mail address and the password"
+        )
+    kept: dict[str, str] = {}
+
+    def fetch(fresh: bool) -> str:
+        if fresh or not kept:
+            kept["cookie"] = dex.session(host, user.strip(), password.strip())
+        return kept["cookie"]
+
+    return Login(fetch, f"check the user and the password in {path}", header="cookie", prefix="")
+
+
+def _kfp_context() -> Login:
+    """What KFP's own client keeps: the cookie of its login and the namespace."""
+    file = KFP_FOLDER.expanduser() / "context.json"
+    cookie = str(_json(file).get("client_authentication_cookie") or "")
+    if not cookie:
+        raise PipelineError(
+            f"--auth kfp finds no client_authentication_cookie in {file}; log in with KFP's client first"
+        )
+    namespace = str(_json(file).get("namespace") or "")
+    fetch: Fetch = lambda fresh: str(_json(file).get("client_authentication_cookie") or cookie)  # noqa: E731
+    return Login(fetch, "log in with KFP's client again", header="cookie", prefix="", namespace=namespace)
+
+
+def _service_account() -> Path:
+    return Path(os.environ.get(SERVICE_ACCOUNT_ENV) or SERVICE_ACCOUNT_TOKEN)
+
+
+def _cached(make: Callable[[], tuple[str, float]]) -> Fetch:
+    """Keeps a token until shortly before its end; `make` gives a token and the seconds that it lives."""
+    token, ends = "", 0.0
+
+    def fetch(fresh: bool) -> str:
+        nonlocal token, ends
+        if fresh or time.monotonic() > ends - _EARLY_S:
+            token, lives = make()
+            ends = time.monotonic() + lives
+        return token
+
+    return fetch
+
+
+def _by_refresh_token(client_id: str, kept: dict[str, Any], tokens: str) -> Callable[[], tuple[str, float]]:
+    asked = {
+        "client_id": kept.get("other_client_id"),
+        "client_secret": kept.get("other_client_secret"),
+        "refresh_token": kept["refresh_token"],
+        "grant_type": "refresh_token",
+        "audience": client_id,
+    }
+
+    def make() -> tuple[str, float]:
+        try:
+            body = httpx.post(tokens, data=asked, timeout=TIMEOUT_S).raise_for_status().json()
+            return str(body["id_token"]), float(body.get("expires_in", 3600))
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            where = urlsplit(tokens).hostname
+            raise PipelineError(
+                f"{where} gives no ID token for the login that KFP's client has kept ({type(error).__name__}); "
+                "log in with KFP's client again"
+            ) from None
+
+    return make
+
+
+def _by_default(client_id: str) -> Callable[[], tuple[str, float]]:
+    def make() -> tuple[str, float]:
+        from google.auth.exceptions import GoogleAuthError
+        from google.auth.transport.requests import Request
+        from google.oauth2 import id_token
+
+        try:
+            request = Request()
+            made: Any = id_token.fetch_id_token_credentials(client_id, request=request)  # type: ignore[no-untyped-call]
+            made.refresh(request)
+        except GoogleAuthError as error:
+            raise PipelineError(
+                f"--auth iap: no ID token can be made here ({str(error).splitlines()[0]}); "
+                "name a service account's key in GOOGLE_APPLICATION_CREDENTIALS, or log in with KFP's client once"
+            ) from None
+        return str(made.token), made.expiry.timestamp() - _utc_now(made.expiry)
+
+    return make
+
+
+def _utc_now(like: Any) -> float:
+    """Now, as a naive UTC time such as Google's library uses tells it."""
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC)
+    return (now if like.tzinfo else now.replace(tzinfo=None)).timestamp()
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path} cannot be read: {getattr(error, 'strerror', '') or 'it is no text'}") from None
+    if not text or not all(line.isascii() and line.isprintable() for line in text.splitlines()):
+        raise PipelineError(f"{path} holds no usable secret; expected plain letters on one line")
+    return text
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
