@@ -2,24 +2,28 @@
 
 `python -m components.<step> --executor-input JSON` is what a container runs (contract: KFP 2.17, launcher v2).
 `python -m components.<step> --epochs 3 ...` is the same step by hand; its results are printed as JSON.
-Exit codes: 0 done, 1 failed, 2 settings or data that the user can mend (one line on stderr, no traceback).
+Exit codes: 0 done, 1 failed, 2 settings or data that the user can mend (one line on stderr, no traceback), 124 ended
+itself for doing nothing (`components.idle`), 143 asked to end (SIGTERM).
 """
 
 import argparse
 import errno
 import hashlib
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from components import knobs, progress
-from components.errors import StepError
+from components import idle, knobs, progress
+from components.errors import SettingsError, StepError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+LAYERS = ("attribute", "model")  # inputs whose tables overrule the knobs; the later one counts before the earlier
 MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
 
 
@@ -65,6 +69,8 @@ def main(settings: ModuleType, run: Run, argv: list[str] | None = None) -> None:
         argv: the arguments, by default those of the process.
     """
     arguments = vars(_parser(settings).parse_args(argv))
+    _end_when_asked()
+    idle.watch_from_environment()
     try:
         if arguments["executor_input"]:
             _run_in_pipeline(settings, run, json.loads(arguments["executor_input"]))
@@ -72,7 +78,7 @@ def main(settings: ModuleType, run: Run, argv: list[str] | None = None) -> None:
             _run_by_hand(settings, run, arguments)
     except StepError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
@@ -80,23 +86,49 @@ def main(settings: ModuleType, run: Run, argv: list[str] | None = None) -> None:
         sys.exit(1)
 
 
+def _end_when_asked() -> None:
+    """SIGTERM ends the step with 143, so that it counts as preempted.
+
+    As the first process of a container it would not even hear of the signal: there the kernel has no default for it.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def resolve(settings: ModuleType, values: Mapping[str, Any]) -> tuple[Any, Any]:
     """Splits plain values into the step's inputs and its effective settings.
 
+    Keys that belong to neither, which KFP adds for resources, are ignored.
+    """
+    known = {f.name for f in fields(settings.Inputs)}
+    inputs = knobs.from_mapping(settings.Inputs, {k: v for k, v in values.items() if k in known})
+    return inputs, effective(settings, dict(values) | knobs.as_mapping(inputs))
+
+
+def effective(settings: ModuleType, values: Mapping[str, Any]) -> Any:
+    """The settings that a task with these values runs with.
+
     A knob may be set for one attribute or one model: the `attribute` and `model` inputs are structs in which a table
-    named after the step (or after the input `phase`) overrides the knobs given for all. Keys that belong to neither,
-    which KFP adds for resources, are ignored.
+    named after the step (or after the input `phase`) overrides the knobs given for all.
+
+    Raises:
+        SettingsError: a value that a knob does not take, or knobs that contradict each other.
     """
     step = _step_name(settings)
-    known_inputs = {f.name for f in fields(settings.Inputs)}
-    known_knobs = {f.name for f in fields(settings.Settings)}
-    inputs = knobs.from_mapping(settings.Inputs, {k: v for k, v in values.items() if k in known_inputs})
-    merged = {k: v for k, v in values.items() if k in known_knobs}
-    for layer in ("attribute", "model"):
-        struct = getattr(inputs, layer, None) or {}
-        for table in (step, getattr(inputs, "phase", "")):
-            merged |= struct.get(table) or {}
-    return inputs, knobs.from_mapping(settings.Settings, merged, where=step)
+    known = {f.name for f in fields(settings.Settings)}
+    merged = {k: v for k, v in values.items() if k in known}
+    for layer in LAYERS:
+        for table in tables(settings, values):
+            merged |= (values.get(layer) or {}).get(table) or {}
+    found = knobs.from_mapping(settings.Settings, merged, where=step)
+    if problem := getattr(found, "contradiction", str)():
+        raise SettingsError(f"{step}.{problem}")
+    return found
+
+
+def tables(settings: ModuleType, values: Mapping[str, Any]) -> list[str]:
+    """The tables of its attribute and its model that a task reads: its step's, and its phase's."""
+    return [str(name) for name in (_step_name(settings), values.get("phase")) if name]
 
 
 def fingerprint(step: str, inputs: Any, settings: Any) -> str:

@@ -2,7 +2,9 @@
 
 
 class StepError(Exception):
-    """A step cannot do its work for a reason its user can mend. Ends as one line and exit code 2."""
+    """A step cannot do its work for a reason its user can mend. Ends as one line and its exit code."""
+
+    exit_code = 2
 
 
 class SettingsError(StepError):
@@ -11,3 +13,17 @@ class SettingsError(StepError):
 
 class DataError(StepError):
     """The data as a whole cannot be used. A single bad row is no error: it goes to `rejected.parquet`."""
+
+
+class Missing(DataError):
+    """A file or object is not there. The rest of the data may still be good."""
+
+
+class Conflict(StepError):
+    """Somebody else has written the same object meanwhile; what was to be written is not."""
+
+
+class Unreachable(StepError):
+    """A service did not answer, or not rightly, in time. What was given may be right (EX_TEMPFAIL of sysexits.h)."""
+
+    exit_code = 75

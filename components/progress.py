@@ -15,6 +15,7 @@ from typing import Any
 
 _SECONDS_BETWEEN = 0.5
 _last: dict[str, float] = {}
+_num_lines = 0
 
 
 def progress(done: int, total: int, unit: str) -> None:
@@ -34,8 +35,7 @@ def metric(step: int, **values: float) -> None:
 def made(component: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
     """Says what a component made of its inputs."""
     body = {"component": component, "inputs": digest_of_inputs(inputs), "outputs": dict(outputs)}
-    sys.stdout.write(f"::made {json.dumps(body, ensure_ascii=False)}\n")
-    sys.stdout.flush()
+    _say(f"::made {json.dumps(body, ensure_ascii=False)}")
 
 
 def digest_of_inputs(inputs: Mapping[str, Any]) -> str:
@@ -54,9 +54,20 @@ def _plain(value: Any) -> Any:
 
 def log(message: str) -> None:
     """Writes one line to the task's log."""
-    print(message, flush=True)
+    _say(message)
+
+
+def num_lines() -> int:
+    """How many lines have been said."""
+    return _num_lines
 
 
 def _emit(kind: str, body: Mapping[str, float | str]) -> None:
-    sys.stdout.write(f"::{kind} {json.dumps(body)}\n")
+    _say(f"::{kind} {json.dumps(body)}")
+
+
+def _say(line: str) -> None:
+    global _num_lines
+    _num_lines += 1
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()

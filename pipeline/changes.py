@@ -1,44 +1,66 @@
-"""What `seamline rerun --set` changes in a task of our pipeline, checked by its step's knobs before anything runs."""
+"""What `seamline rerun --set` changes in a task of ours: read, and checked by its step's knobs, before it runs."""
 
+import copy
 from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
 
-from components import knobs
+from components import entry, knobs
+from components.entry import LAYERS
 from components.errors import SettingsError
 from pipeline.engine import graph
 from pipeline.engine.records import Task
 from pipeline.errors import RecipeError
-from pipeline.recipe import GROUPS, STEPS
+from pipeline.recipe import STEPS
 
-LAYERS = ("attribute", "model")
+NO_TABLES = ("name", "start")  # entries of an attribute or a model beside its tables of knobs
 
 
-def check(task: Task, changes: Mapping[str, str]) -> None:
-    """Refuses a change that the step would refuse, or that would do nothing. Tasks of other pipelines pass.
+def typed(task: Task, changes: Mapping[str, str]) -> dict[str, Any]:
+    """The changes as the engine takes them: knobs of our steps by their types, all else as the text it is.
 
     Args:
         task: the task to repeat.
         changes: `epochs` or `model.train.epochs` -> text of the value.
 
     Raises:
-        RecipeError: an unknown knob, a value that does not fit, or a knob that the attribute or model sets for itself.
+        RecipeError: an unknown knob, a value that the step would refuse, or a change that would do nothing: of a knob
+            that the attribute or model sets for itself, or in a table that the task does not read.
     """
     step = graph.function_of(task.component)
     if step not in STEPS:
-        return
-    for path, text in changes.items():
-        name, *inside = path.split(".")
-        if not inside:
-            _refuse_overruled(task, step, name, text)
-            _check_value(step, name, text, name)
-        elif name in LAYERS and len(inside) == 2 and (table := GROUPS.get(inside[0], inside[0])) in STEPS:
-            _check_value(table, inside[1], text, path)
+        return dict(changes)
+    found = {path: _typed(task, step, path, text) for path, text in changes.items()}
+    _refuse_contradictions(task, step, found)
+    return found
+
+
+def _typed(task: Task, step: str, path: str, text: str) -> Any:
+    module, (name, *inside) = STEPS[step], path.split(".")
+    if name in LAYERS and inside and inside[0] not in NO_TABLES:
+        _refuse_unread(task, step, path, text)
+        return _value(module.Settings, inside[-1], path, text)
+    if name in {field.name for field in fields(module.Inputs)}:
+        return text  # the engine knows its type
+    if inside:  # as in a recipe, where the knobs of all tasks have one table each
+        hint = knobs.nearest(inside[-1], knobs.types_of(module.Settings))
+        raise RecipeError(f"--set {path}={text}: {path} is not a setting of one task{hint}")
+    _refuse_overruled(task, step, name, text)
+    return _value(module.Settings, name, name, text)
+
+
+def _refuse_unread(task: Task, step: str, path: str, text: str) -> None:
+    layer, table, *knob = path.split(".")
+    known = entry.tables(STEPS[step], task.inputs.parameters)
+    if table not in known or len(knob) != 1:
+        hint = knobs.nearest(table, known) or f"; give --set {layer}.{known[-1]}.KNOB=VALUE"
+        raise RecipeError(f"--set {path}={text}: {task.label} reads no {path}{hint}")
 
 
 def _refuse_overruled(task: Task, step: str, name: str, text: str) -> None:
-    parameters = task.inputs.parameters
     for layer in LAYERS:
-        for table in (step, parameters.get("phase")):
-            own = (parameters.get(layer) or {}).get(table) or {}
+        for table in entry.tables(STEPS[step], task.inputs.parameters):
+            own = (task.inputs.parameters.get(layer) or {}).get(table) or {}
             if name in own:
                 raise RecipeError(
                     f"{name} is set to {own[name]!r} for this {layer}, which counts before {name}={text}; "
@@ -46,14 +68,27 @@ def _refuse_overruled(task: Task, step: str, name: str, text: str) -> None:
                 )
 
 
-def _check_value(step: str, name: str, text: str, path: str) -> None:
-    """A knob's new value as the step will read it. What is no knob is an input: the engine knows its type."""
-    settings = STEPS[step].Settings
+def _value(settings: type, name: str, path: str, text: str) -> Any:
+    """A knob's new value as the step will read it."""
     types = knobs.types_of(settings)
-    if name not in types and path == name:
-        return
     try:
         value = knobs.parse(text, types[name]) if name in types else text
-        knobs.from_mapping(settings, {name: value}, where=path.rpartition(".")[0])
+        knobs.from_mapping(settings, {name: value}, where=path.rpartition(".")[0] if path != name else "")
     except SettingsError as error:
         raise RecipeError(f"--set {path}={text}: {error}") from error
+    return value
+
+
+def _refuse_contradictions(task: Task, step: str, found: Mapping[str, Any]) -> None:
+    """All knobs of the task as they will be: each may be right and two of them not fit together."""
+    values = copy.deepcopy(dict(task.inputs.parameters))
+    for path, value in found.items():
+        *tables, name = path.split(".")
+        table = values
+        for part in tables:
+            table = table.setdefault(part, {})
+        table[name] = value
+    try:
+        entry.effective(STEPS[step], values)
+    except SettingsError as error:
+        raise RecipeError(str(error)) from error

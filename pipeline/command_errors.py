@@ -1,6 +1,7 @@
 """How a command ends that cannot do what it was asked: one line on stderr, no traceback, and the right exit code."""
 
 import io
+import signal
 import sqlite3
 import sys
 from typing import Any
@@ -29,6 +30,9 @@ class OneLineErrors(click.Group):
         except (PipelineError, StepError) as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(getattr(error, "exit_code", 2))
+        except KeyboardInterrupt:
+            click.echo("interrupted by Ctrl-C; `seamline runs` shows the runs that were made", err=True)
+            ctx.exit(128 + signal.SIGINT)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of a pipe, for instance `head`, has seen enough
             ctx.exit(0)

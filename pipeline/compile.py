@@ -2,8 +2,8 @@
 
 import inspect
 import tempfile
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +13,13 @@ from kfp import compiler, dsl
 from kfp.dsl import pipeline_context
 
 from components import knobs
-from pipeline import dag, placement
+from pipeline import dag, placement, recipe_checks, recipe_loops
 from pipeline.recipe import GROUPS, STEPS, Recipe, groups_in
 
 RUN_WIDE = ("data_root", "seed")
-_COMPILING = threading.Lock()  # kfp knows one pipeline being traced per process; a server compiles in several threads
+# One thread: kfp knows one pipeline being traced per process, and a server compiles for several requests at once. Its
+# own: kfp reads the whole call stack at every setting of a task, and a request's stack is deep.
+_COMPILER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compiler")
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,27 @@ class RootParameter:
     help: str
 
 
-def compile_recipe(recipe: Recipe) -> str:
+def compile_recipe(recipe: Recipe, cache: bool = True) -> str:
     """Compiles a recipe.
+
+    Args:
+        recipe: the recipe.
+        cache: False switches caching off for all tasks.
 
     Returns:
         IR YAML: one document, or two where the recipe asks for Kubernetes settings; the same bytes for the same recipe.
+
+    Raises:
+        RecipeError: a task of it would refuse its settings.
     """
-    with _COMPILING, tempfile.TemporaryDirectory() as folder:
+    recipe_checks.refuse_contradictions(recipe)
+    return _COMPILER.submit(_compile, recipe, cache).result()
+
+
+def _compile(recipe: Recipe, cache: bool) -> str:
+    with tempfile.TemporaryDirectory() as folder:
         pipeline = dsl.pipeline(name=recipe.head.name.replace("_", "-"), description=recipe.head.description)(
-            _traced(recipe)
+            _traced(recipe, cache)
         )
         target = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(target))
@@ -65,7 +79,9 @@ def given_at_start(recipe: Recipe) -> list[str]:
 def root_parameters(recipe: Recipe) -> dict[str, RootParameter]:
     """All root parameters, those without a default first, then one `<group>_<knob>` for every knob."""
     rounds = [{"name": f"round{i}", "uri": uri, "digest": ""} for i, uri in enumerate(recipe.data.rounds, start=1)]
-    structs = list[dict[str, Any]]
+    structs, items = list[dict[str, Any]], list[dict[str, dict[str, Any]]]
+    generations = recipe.generations
+    attributes, models = (recipe_loops.for_tasks(n, getattr(recipe, n), generations) for n in ("attributes", "models"))
     given = {
         "rounds": RootParameter(
             structs, rounds or knobs.REQUIRED, "rounds of data, oldest first: name, uri, digest of the data"
@@ -74,13 +90,14 @@ def root_parameters(recipe: Recipe) -> dict[str, RootParameter]:
             str, recipe.head.data_root or knobs.REQUIRED, "folder or gs:// address of all references"
         ),
         "attributes": RootParameter(
-            structs, recipe.attributes, "label dimensions: name, classes, ordinal, own knobs per step"
+            items, attributes, "label dimensions: name, classes, ordinal, own knobs per group of tasks"
         ),
         "models": RootParameter(
-            structs, recipe.models, "models to train for every attribute: name, own knobs per step"
+            items, models, "models to train for every attribute: name, own knobs per group of tasks"
         ),
         "seed": RootParameter(int, recipe.head.seed, "seed of every step"),
     }
+    given |= {name: RootParameter(*told) for name, told in placement.parameters(recipe.placement).items()}
     for group in groups_in(recipe.generations):
         given |= {f"{group}_{name}": parameter for name, parameter in _knobs(group, recipe.groups[group]).items()}
     return dict(sorted(given.items(), key=lambda item: item[1].default is not knobs.REQUIRED))
@@ -94,13 +111,15 @@ def _knobs(group: str, settings: Any) -> dict[str, RootParameter]:
     }
 
 
-def _traced(recipe: Recipe) -> Callable[..., None]:
+def _traced(recipe: Recipe, cache: bool) -> Callable[..., None]:
     """A function with the signature that KFP reads: its parameters are only known once the recipe is."""
     parameters = root_parameters(recipe)
 
     def pipeline(*channels: Any) -> None:
-        dag.main(_by_group(recipe, dict(zip(parameters, channels, strict=True))), recipe)
-        placement.place(pipeline_context.Pipeline.get_default_pipeline().tasks.values(), recipe.placement)
+        named = dict(zip(parameters, channels, strict=True))
+        dag.main(_by_group(recipe, named), recipe)
+        tasks = pipeline_context.Pipeline.get_default_pipeline().tasks.values()
+        placement.place(tasks, recipe.placement, named, cache)
 
     pipeline.__doc__ = "\n".join(
         [recipe.head.description, "", "Args:", *(f"  {n}: {p.help}" for n, p in parameters.items())]

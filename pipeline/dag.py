@@ -1,8 +1,10 @@
 """Every edge of the main pipeline, in the order of the README's picture, and nothing else.
 
 `p` holds the root parameters: `p.rounds`, `p.attributes`, `p.models`, and for each group of knobs (`p.ingest`, …)
-the keyword arguments that all its tasks get. What a recipe switches off is left out here, when compiling: a `dsl.If`
-around a loop would break the collecting tasks on KFP 2.17. A `Collected` is used up by the task that takes it.
+the keyword arguments that all its tasks get. Of an attribute or model a task gets only what its group reads
+(`attribute.round1`; see `recipe_loops`), so that its cache key holds no more. What a recipe switches off is left out
+here, when compiling: a `dsl.If` around a loop would break the collecting tasks on KFP 2.17. A `Collected` is used up by
+the task that takes it.
 """
 
 from types import SimpleNamespace
@@ -29,39 +31,55 @@ def main(p: SimpleNamespace, recipe: Recipe) -> None:
     manifest = ingest(rounds=p.rounds, attributes=p.attributes, **p.ingest).outputs["manifest"]
 
     with dsl.ParallelFor(p.attributes, name="attribute", parallelism=at_once.parallel_attributes) as attribute:
-        shards = preprocess(manifest=manifest, rounds=p.rounds, attribute=attribute, **p.preprocess).outputs["shards"]
-        given = {"shards": shards, "attribute": attribute}
+        own = attribute.preprocess
+        shards = preprocess(manifest=manifest, rounds=p.rounds, attribute=own, **p.preprocess).outputs["shards"]
 
         with dsl.ParallelFor(p.models, name="model", parallelism=at_once.parallel_models) as model:
-            first = train(**given, model=model, phase="round1", start="", pseudo="", **p.round1)
+            first = train(**given("round1", shards, attribute, model), phase="round1", start="", pseudo="", **p.round1)
             first.set_display_name("train-round1")
             teacher = first
             if round2:
                 start = first.outputs["checkpoint"]
-                teacher = train(**given, model=model, phase="round2", start=start, pseudo="", **p.round2)
+                teacher = train(
+                    **given("round2", shards, attribute, model), phase="round2", start=start, pseudo="", **p.round2
+                )
                 teacher.set_display_name("train-round2")
-            taught = predict(**given, model=model, checkpoint=teacher.outputs["checkpoint"], **p.predict)
+            taught = predict(
+                **given("predict", shards, attribute, model), checkpoint=teacher.outputs["checkpoint"], **p.predict
+            )
             taught.set_display_name("predict-teachers")
         students: Any = []
 
         if pseudo:
             teachers = dsl.Collected(taught.outputs["predictions"])
             checkpoints = dsl.Collected(teacher.outputs["checkpoint"])
-            chosen = pseudo_label(**given, predictions=teachers, checkpoints=checkpoints, **p.pseudo_label)
+            own = attribute.pseudo_label
+            taken = {"shards": shards, "predictions": teachers, "checkpoints": checkpoints}
+            chosen = pseudo_label(attribute=own, **taken, **p.pseudo_label)
             labels = chosen.outputs["pseudo"]
 
             with dsl.ParallelFor(p.models, name="student", parallelism=at_once.parallel_models) as model:
-                student = train(**given, model=model, phase="student", start="", pseudo=labels, **p.student)
+                student = train(
+                    **given("student", shards, attribute, model), phase="student", start="", pseudo=labels, **p.student
+                )
                 student.set_display_name("train-student")
-                learnt = predict(**given, model=model, checkpoint=student.outputs["checkpoint"], **p.predict)
+                learnt = predict(
+                    **given("predict", shards, attribute, model), checkpoint=student.outputs["checkpoint"], **p.predict
+                )
                 learnt.set_display_name("predict-students")
             students = dsl.Collected(learnt.outputs["predictions"])
 
         teachers = dsl.Collected(taught.outputs["predictions"])
         earlier = dsl.Collected(first.outputs["checkpoint"]) if round2 else []
-        merged = ensemble(attribute=attribute, teachers=teachers, students=students, earlier=earlier, **p.ensemble)
+        own = attribute.ensemble
+        merged = ensemble(attribute=own, teachers=teachers, students=students, earlier=earlier, **p.ensemble)
 
     ensembles = dsl.Collected(merged.outputs["ensemble"])
     reported = report(manifest=manifest, rounds=p.rounds, ensembles=ensembles, **p.report).outputs["report"]
     ensembles = dsl.Collected(merged.outputs["ensemble"])
     promote(report=reported, manifest=manifest, ensembles=ensembles, **p.promote)
+
+
+def given(group: str, shards: Any, attribute: Any, model: Any) -> dict[str, Any]:
+    """What every task of a model gets beside its knobs."""
+    return {"shards": shards, "attribute": getattr(attribute, group), "model": getattr(model, group)}

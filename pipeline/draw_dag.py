@@ -7,6 +7,7 @@ pages are served by one file.
 from html import escape
 
 from pipeline.ir_shape import Shape, Task, read
+from pipeline.placement import GPU_STEPS
 from pipeline.server.dag_layout import PAD, Box, Row, arrange, curves, framed, place
 
 WIDTH, HEIGHT = 86, 46
@@ -77,7 +78,8 @@ def _loop(shape: Shape, box: Box[Task], row: Row[Task]) -> list[str]:
 
 def _step(shape: Shape, box: Box[Task]) -> list[str]:
     container = shape.executors.get(box.item.executor, {}).get("container", {})
-    gpu = "accelerator" in container.get("resources", {}) or "gpu" in container.get("image", "").rpartition("/")[2]
+    step = (container.get("command") or [""])[-1].rpartition(".")[2]
+    gpu = "accelerator" in container.get("resources", {}) or step in GPU_STEPS  # these have one if a recipe says so
     kind = "step gpu" if gpu else "step"
     lines = [f'<rect class="{kind}" x="{box.x:g}" y="{box.y:g}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>']
     words = box.item.shown.replace("_", "-").split("-", 1)

@@ -1,18 +1,18 @@
 """A recipe on this machine: data -> compiled pipeline -> run in the embedded engine -> where the results lie."""
 
+import functools
 import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from components.artifacts import reference, storage
-from pipeline import code_identity, rounds
+from pipeline import launchers, recipe_loops, rounds, strict_kfp
 from pipeline.engine import process
 from pipeline.engine.budget import Demand
-from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Run
 from pipeline.engine.runner import Engine
@@ -39,21 +39,34 @@ class Results:
     scores: dict[str, Any]
 
 
-def open_engine(state_dir: Path, must_exist: bool = False) -> Engine:
+def open_engine(state_dir: Path, must_exist: bool = False, launcher: str = "process", strict: bool = False) -> Engine:
     """The engine over a state folder with our notions of code identity and of references that still exist.
+
+    Args:
+        state_dir: the state folder.
+        must_exist: refuse a folder in which no run was ever made.
+        launcher: where steps run, one of `launchers.NAMES`.
+        strict: admit no pipeline that Kubeflow Pipelines could not run.
 
     Raises:
         StateError: the folder cannot be used, or `must_exist` and no run was ever made there.
     """
     if must_exist:
         Store.open(state_dir, read_only=True).close()
-    return make_engine(Store.open(state_dir))
+    return make_engine(Store.open(state_dir), launcher, strict)
 
 
-def make_engine(store: Store) -> Engine:
+def make_engine(store: Store, launcher: str = "process", strict: bool = False) -> Engine:
     """The engine over an open state folder, with our notions of code identity and of references that still exist."""
-    hooks = Hooks(code_identity=code_identity.identity, still_valid=references_exist, environment=environment)
-    return Engine(store, ProcessLauncher(), hooks=hooks)
+    place = launchers.place(launcher, store.directory)
+    hooks = Hooks(
+        code_identity=place.code_identity,
+        image_identity=place.image_identity,
+        still_valid=references_exist,
+        environment=environment,
+    )
+    hooks = replace(hooks, admit=strict_kfp.refuse) if strict else hooks
+    return Engine(store, place.launcher, budget=place.budget, hooks=hooks, pace=place.pace)
 
 
 def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any], str]:
@@ -86,12 +99,13 @@ def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> 
     """
     data_root = _absolute(recipe.head.data_root or str(state_dir / "data"))
     attributes = _present(recipe, found)
-    given = {"rounds": found, "data_root": data_root, "attributes": attributes}
+    for_tasks = functools.partial(recipe_loops.for_tasks, generations=recipe.generations)
+    given = {"rounds": found, "data_root": data_root, "attributes": for_tasks("attributes", attributes)}
     if recipe.generations.start == "champion":
         names = [item["name"] for item in attributes]
         from pipeline import champion_start
 
-        given["models"] = champion_start.offered(data_root, names, recipe.models)
+        given["models"] = for_tasks("models", champion_start.offered(data_root, names, recipe.models))
     return given
 
 

@@ -21,29 +21,81 @@ state_option = click.option(
     type=click.Path(path_type=Path),
     help="Folder of runs, cache and data.",
 )
+LAUNCHERS = ("process", "docker", "kubernetes")
+launcher_option = click.option(
+    "--launcher",
+    type=click.Choice(LAUNCHERS),
+    envvar="SEAMLINE_LAUNCHER",
+    default="process",
+    show_default=True,
+    help="Where steps run.",
+)
+strict_option = click.option(
+    "--strict-kfp", "strict", is_flag=True, help="Refuse what Kubeflow Pipelines 2.17 could not run, and say why."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable."
+)
+more_gpu_hours_option = click.option(
+    "--gpu-hours",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="GPU hours that the run may have spent in all from now on; 0 for no limit.",
+)
+auth_option = click.option(
+    "--auth",
+    envvar="SEAMLINE_AUTH",
+    default="",
+    metavar="HOW",
+    help="Login there: token:FILE, iap:CLIENT_ID, dex:FILE, cookie:FILE, serviceaccount or kfp.",
+)
+token_option = click.option(
+    "--token-file", type=click.Path(path_type=Path), help="File with the endpoint's token; as --auth token:FILE."
+)
+namespace_option = click.option(
+    "--namespace", default="", help="Namespace of a Kubeflow for several users; by default the login's."
 )
 
 
 @dataclass(frozen=True)
 class Host:
-    """A KFP v2beta1 endpoint and its token, empty where it needs none."""
+    """A KFP v2beta1 endpoint.
+
+    Attributes:
+        address: its address.
+        auth: who we are there, as `--auth` takes it; empty for nobody.
+        namespace: of a Kubeflow for several users; empty for the login's own.
+    """
 
     address: str
-    token: str = ""
+    auth: str = ""
+    namespace: str = ""
+
+
+def gpu_hours_option(command: F) -> F:
+    """`--gpu-hours N`, as one more of the argument `overrides`: short for `--set placement.gpu_hours=N`."""
+
+    @functools.wraps(command)
+    def with_budget(*args: Any, gpu_hours: float | None, overrides: tuple[str, ...], **options: Any) -> Any:
+        budget = () if gpu_hours is None else (f"placement.gpu_hours={gpu_hours:g}",)
+        return command(*args, overrides=(*overrides, *budget), **options)
+
+    help = "Budget in GPU hours: stops the run here, bounds every attempt of a task on a cluster; 0 for none."
+    return cast(F, click.option("--gpu-hours", type=click.FloatRange(min=0), metavar="N", help=help)(with_budget))
 
 
 def endpoint_options(required: bool = False) -> Callable[[F], F]:
-    """`--host` and `--token-file`, as the argument `host`: a Host, or None when no host is given."""
+    """`--host` and how to log in there, as the argument `host`: a Host, or None when no host is given."""
 
     def decorate(command: F) -> F:
         @functools.wraps(command)
-        def with_host(*args: Any, host: str | None, token_file: Path | None, **options: Any) -> Any:
-            return command(*args, host=Host(host, read_token(token_file)) if host else None, **options)
+        def with_host(
+            *args: Any, host: str | None, auth: str, token_file: Path | None, namespace: str, **options: Any
+        ) -> Any:
+            known = Host(host, f"token:{token_file}" if token_file else auth, namespace) if host else None
+            return command(*args, host=known, **options)
 
-        file = click.option("--token-file", type=click.Path(path_type=Path), help="File with the endpoint's token.")
         address = click.option(
             "--host",
             envvar="KF_PIPELINES_ENDPOINT" if required else None,
@@ -51,9 +103,25 @@ def endpoint_options(required: bool = False) -> Callable[[F], F]:
             metavar="URL",
             help="A KFP v2beta1 endpoint instead of this machine.",
         )
-        return cast(F, address(file(with_host)))
+        return cast(F, address(auth_option(token_option(namespace_option(with_host)))))
 
     return decorate
+
+
+def kfp_options(command: F) -> F:
+    """`--kfp` and how to log in there, as the argument `kfp`: a Host, or None."""
+
+    @functools.wraps(command)
+    def with_kfp(*args: Any, kfp: str, kfp_token_file: Path | None, kfp_auth: str, **options: Any) -> Any:
+        auth = f"token:{kfp_token_file}" if kfp_token_file else kfp_auth
+        return command(*args, kfp=Host(kfp, auth) if kfp else None, **options)
+
+    address = click.option(
+        "--kfp", default="", metavar="URL", help="A KFP endpoint that the console shows beside this machine."
+    )
+    file = click.option("--kfp-token-file", type=click.Path(path_type=Path), help="File with that endpoint's token.")
+    auth = click.option("--kfp-auth", default="", metavar="HOW", help="Login there, as --auth of submit takes it.")
+    return cast(F, address(file(auth(with_kfp))))
 
 
 def read_token(file: Path | None) -> str:

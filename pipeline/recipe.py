@@ -24,7 +24,7 @@ from components.pseudo_label import settings as pseudo_label
 from components.report import settings as report
 from components.train import settings as train
 from pipeline.errors import RecipeError
-from pipeline.recipe_tables import LOOPS, TABLES, Data, Generations, Head, Placement
+from pipeline.recipe_tables import LOOPS, TABLES, Data, Generations, Head, Placement, Prices
 
 RECIPES = Path(__file__).parent / "recipes"
 STEPS: dict[str, ModuleType] = {
@@ -72,6 +72,7 @@ class Recipe:
     data: Data
     generations: Generations
     placement: Placement
+    prices: Prices
     attributes: list[dict[str, Any]]
     models: list[dict[str, Any]]
     groups: Mapping[str, Any]
@@ -151,6 +152,7 @@ def _recipe(values: dict[str, Any]) -> Recipe:
         data=knobs.from_mapping(Data, values.get("data", {}), where="data"),
         generations=knobs.from_mapping(Generations, values.get("generations", {}), where="generations"),
         placement=knobs.from_mapping(Placement, values.get("placement", {}), where="placement"),
+        prices=knobs.from_mapping(Prices, values.get("prices", {}), where="prices"),
         attributes=list(_items("attributes", values.get("attributes", {}))),
         models=list(_items("models", values.get("models", {}))),
         groups=_groups(values),
@@ -216,6 +218,11 @@ def _coherent(recipe: Recipe) -> Recipe:
                     f"placement.{table}.{step}={amount!r} is not an amount; give a number from 0.01 to "
                     f"{MOST_CORES_OR_GIB:,}"
                 )
+    if recipe.placement.gpu_hours and not recipe.placement.gpu:
+        raise SettingsError(
+            f"placement.gpu_hours={recipe.placement.gpu_hours:g} limits nothing: the recipe uses no GPU; "
+            "set placement.gpu=true, or leave it out"
+        )
     if recipe.data.dataset and recipe.data.rounds:
         raise SettingsError("data.dataset and data.rounds are both given; keep one of them")
     return recipe

@@ -1,4 +1,4 @@
-"""The tables of a recipe that belong to no step: head, data, generations, placement, one attribute, one model."""
+"""The tables of a recipe that belong to no step: head, data, generations, placement, prices, attribute, model."""
 
 from dataclasses import dataclass
 
@@ -60,9 +60,27 @@ class Placement:
     gpus_per_task: int = knob(1, "GPUs of one task", at_least=1, at_most=16)
     shm_gb: int = knob(2, "shared memory of a GPU task", unit="GiB", at_least=1)
     timeout_hours: float = knob(24.0, "longest time of one attempt of a GPU task", unit="h", at_least=0.1)
+    idle_minutes: float = knob(
+        30.0,
+        "a GPU task ends itself after so long without a line, a busy GPU or a busy CPU; 0: never",
+        unit="min",
+        at_least=0,
+    )
+    gpu_hours: float = knob(
+        0.0, "budget of a run, all GPU tasks together; the embedded engine stops it then; 0: none", unit="h", at_least=0
+    )
     retries: int = knob(3, "attempts after the first one of a GPU task (spot machines go away)", at_least=0, at_most=20)
     cpu: dict[str, float] = knob({}, "CPU cores per step, beside the defaults in placement.py")
     memory_gb: dict[str, float] = knob({}, "memory per step, beside the defaults in placement.py", unit="GiB")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Table [prices]: what an hour costs, for the cost report of a run; 0: not known."""
+
+    gpu_hour: float = knob(0.0, "price of one GPU for an hour, with the machine around it", at_least=0)
+    cpu_hour: float = knob(0.0, "price of one CPU core for an hour, of tasks without a GPU", at_least=0)
+    currency: str = knob("USD", "what the prices are in")
 
 
 @dataclass(frozen=True)
@@ -78,5 +96,5 @@ class Model:
     """Table [models.NAME]: nothing but tables of knobs."""
 
 
-TABLES = {"data": Data, "generations": Generations, "placement": Placement}
+TABLES = {"data": Data, "generations": Generations, "placement": Placement, "prices": Prices}
 LOOPS = {"attributes": Attribute, "models": Model}

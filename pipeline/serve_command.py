@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.errors import PipelineError
-from pipeline.options import read_token, state_option
+from pipeline.options import Host, kfp_options, launcher_option, read_token, state_option, strict_option
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SHORTEST_TOKEN = 16
@@ -15,20 +15,30 @@ SHORTEST_TOKEN = 16
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; any other needs a token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token that everybody must give.")
-@click.option("--kfp", default="", metavar="URL", help="A KFP endpoint that the console shows beside this machine.")
-@click.option("--kfp-token-file", type=click.Path(path_type=Path), help="File with that endpoint's token.")
+@kfp_options
 @state_option
+@launcher_option
+@strict_option
 def serve(
-    host: str, port: int, token_file: Path | None, kfp: str, kfp_token_file: Path | None, state_dir: Path
+    host: str,
+    port: int,
+    token_file: Path | None,
+    kfp: Host | None,
+    state_dir: Path,
+    launcher: str,
+    strict: bool,
 ) -> None:
     """Serve the console and KFP's API, and execute runs."""
-    from pipeline import remote, serving
+    from pipeline import remote, remote_auth, serving
 
-    endpoint = remote.Endpoint(kfp, read_token(kfp_token_file)) if kfp else None
+    endpoint = remote.Endpoint(kfp.address, remote_auth.login(kfp.auth, kfp.address)) if kfp else None
     token = _token(token_file)
     if not token and host not in LOOPBACK:
         raise PipelineError(f"--host {host} lets other machines in, which needs a token; give --token-file FILE")
-    serving.serve(state_dir, serving.Address(host, port, token), _say, endpoint)
+    address = serving.Address(host, port, token)
+    if address.name != host:
+        click.echo(f"listens  at all addresses of this machine ({host})", err=True)
+    serving.serve(state_dir, address, _say, endpoint, launcher, strict)
 
 
 def _say(address: str) -> None:

@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import importlib
+import ipaddress
 import logging
 import signal
 import socket
@@ -17,6 +19,7 @@ import uvicorn
 from pipeline.console.cluster import KfpCluster
 from pipeline.engine.clock import SystemClock
 from pipeline.engine.dispatch import Dispatcher
+from pipeline.engine.runner import Engine
 from pipeline.engine.store import Store
 from pipeline.engine.ticker import Ticker
 from pipeline.errors import PipelineError
@@ -30,6 +33,15 @@ from pipeline.server.services import Domain, Services
 LOG = logging.getLogger("seamline")
 JOIN_S = 10.0
 RESTART_S = 5.0
+WARM_AFTER_S = 1.0
+HEAVY = (
+    "album",
+    "changed_verdicts",
+    "dossier",
+    "intervals",
+    "picture_files",
+    "standing",
+)  # modules of pipeline.console
 
 
 @dataclass(frozen=True)
@@ -40,10 +52,19 @@ class Address:
     port: int
     token: str = ""
 
+    @property
+    def name(self) -> str:
+        """What a browser may call the host. `0.0.0.0` and `::` are no host, but all addresses of this one."""
+        try:
+            is_all = ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:  # a name
+            is_all = False
+        return socket.gethostname() if is_all else self.host
+
 
 def domain(endpoint: Endpoint | None = None) -> Domain:
     """What the console knows of our own pipelines, and of a KFP endpoint."""
-    from pipeline.console import comparison, models, pictures, recipes, results, rounds
+    from pipeline.console import comparison, models, notices, pictures, recipes, results, rounds
 
     return Domain(
         results=results.LocalResults(),
@@ -52,11 +73,19 @@ def domain(endpoint: Endpoint | None = None) -> Domain:
         models=models.LocalModels(),
         pictures=pictures.LocalPictures(),
         rounds=rounds.LocalRounds(),
+        notices=notices.LocalNotices(),
         cluster=KfpCluster(endpoint) if endpoint else None,
     )
 
 
-def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpoint: Endpoint | None = None) -> None:
+def serve(
+    state_dir: Path,
+    address: Address,
+    ready: Callable[[str], None],
+    endpoint: Endpoint | None = None,
+    launcher: str = "process",
+    strict: bool = False,
+) -> None:
     """Serves until it is asked to end; running tasks go on and are taken up by the next server or command.
 
     Args:
@@ -64,6 +93,8 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpo
         address: where to listen.
         ready: told the console's address once connections are taken.
         endpoint: a KFP endpoint that the console shows beside this machine.
+        launcher: where steps run, one of `launchers.NAMES`.
+        strict: admit no pipeline that Kubeflow Pipelines could not run.
 
     Raises:
         StateError: the state folder cannot be used, or another process executes runs in it.
@@ -72,8 +103,11 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpo
     store = Store.open(state_dir)
     stopping = threading.Event()
     with store.exclusive(serving=True), _listening(address) as listener:
-        here = f"http://{_in_address(address.host)}:{listener.getsockname()[1]}"
-        app = create_app(Services(state_dir, make_engine, domain(endpoint)), Access(address.token), stopping)
+        here = f"http://{_in_address(address.name)}:{listener.getsockname()[1]}"
+        engine_of = functools.partial(make_engine, strict=strict)
+        app = create_app(Services(state_dir, engine_of, domain(endpoint)), Access(address.token), stopping)
+        dispatch = functools.partial(_dispatch, launcher=launcher)
+        tick = functools.partial(_tick, engine_of=engine_of)
         workers = [
             threading.Thread(
                 target=keep_working,
@@ -81,7 +115,7 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpo
                 name=name,
                 daemon=True,
             )
-            for name, job in (("dispatcher", _dispatch), ("ticker", _tick), ("notices", _notify), ("sensor", _sense))
+            for name, job in (("dispatcher", dispatch), ("ticker", tick), ("notices", _notify), ("sensor", _sense))
         ]
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
@@ -89,6 +123,7 @@ def serve(state_dir: Path, address: Address, ready: Callable[[str], None], endpo
         ready(here)
         for worker in workers:
             worker.start()
+        threading.Thread(target=warm_up, args=(stopping,), name="warm-up", daemon=True).start()
         try:
             _Server(config, stopping).run(sockets=[listener])
         finally:
@@ -136,16 +171,23 @@ def keep_working(job: Callable[[], object], stopping: threading.Event, pause_s: 
         stopping.wait(pause_s)
 
 
-def _dispatch(state_dir: Path, stopping: threading.Event, here: str) -> None:
+def warm_up(stopping: threading.Event, after_s: float = WARM_AFTER_S) -> None:
+    """Loads pandas and what else is too slow for a start, so that the first visitor of a comparison need not wait."""
+    if not stopping.wait(after_s):
+        for name in HEAVY:
+            importlib.import_module(f"pipeline.console.{name}")
+
+
+def _dispatch(state_dir: Path, stopping: threading.Event, here: str, launcher: str) -> None:
     """Executes runs; the lock is held by `serve`."""
     store = Store.open(state_dir)
-    Dispatcher(make_engine(store), store, stopping.wait).loop(stopping)
+    Dispatcher(make_engine(store, launcher), store, stopping.wait).loop(stopping)
 
 
-def _tick(state_dir: Path, stopping: threading.Event, here: str) -> None:
+def _tick(state_dir: Path, stopping: threading.Event, here: str, engine_of: Callable[[Store], Engine]) -> None:
     """Launches what recurring runs have due."""
     store = Store.open(state_dir)
-    ticker = Ticker(store, make_engine(store), SystemClock())
+    ticker = Ticker(store, engine_of(store), SystemClock())
     _again(ticker.tick, stopping)
 
 

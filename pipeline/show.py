@@ -43,7 +43,7 @@ def tasks(rows: Iterable[Task]) -> Table:
     table = _table("task", "state", ">took", ">attempts", "why")
     for task in rows:
         took = words.duration(task.seconds) if task.seconds and not task.cached else ""
-        why = task.reason or task.explanation
+        why = task.reason or task.note or task.explanation
         table.add_row(task.label, _state(words.task_word(task)), took, str(task.attempts or ""), why)
     return table
 

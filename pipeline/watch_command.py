@@ -15,11 +15,12 @@ from typing import Any
 import click
 
 from pipeline.errors import PipelineError
-from pipeline.options import Host, endpoint_options, json_option, set_option, state_option
+from pipeline.options import Host, endpoint_options, json_option, launcher_option, set_option, state_option
+from pipeline.output import print_json
 
 NEVER_PROMOTED = (
     'note: predict.valid_rounds is "newest", so no picture judges both the champion and the next round\'s model, and '
-    'promote will refuse it; set it to "all"'
+    'promote will refuse it; leave it at "all"'
 )
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,6 +38,7 @@ class Manner:
     quiet_s: float
     min_new: int
     queue: bool
+    launcher: str
     as_json: bool
 
 
@@ -75,6 +77,7 @@ class Manner:
 @click.option("--coalesce/--queue", default=True, help="One run on all rounds that land together, or one for each.")
 @click.option("--backfill", default="", metavar="R1,R2", help="Launch these rounds again; with --queue one by one.")
 @endpoint_options()
+@launcher_option
 @click.option("--register", is_flag=True, help="Have the server of the state folder watch from now on, and end.")
 @json_option
 def watch(rounds_address: str, recipe: str, overrides: tuple[str, ...], state_dir: Path, **how: Any) -> None:
@@ -132,7 +135,7 @@ def rollback(attribute: str, number: int | None, why: str, data_root: str, state
     after = champions.roll_back(root, attribute, number or 0, _user(), why, at)
     entry = after.history[-1]
     if as_json:
-        click.echo(json.dumps(entry, indent=2, ensure_ascii=False))
+        print_json(entry)
     else:
         new = entry["challenger"]["ensemble"]
         click.echo(
@@ -145,7 +148,7 @@ def _watch(store: Any, source: Any, manner: Manner) -> None:
     from pipeline.rounds import source as sources
 
     with _ended_by_signals():
-        watching = watcher.Watcher(store, source, _hands(store, manner.host))
+        watching = watcher.Watcher(store, source, _hands(store, manner))
         if not manner.once and not manner.backfill:
             watching.forever(manner.every_s, lambda text: _say(watching, manner, text))
             return
@@ -165,15 +168,15 @@ def _say(watching: Any, manner: Manner, text: str) -> None:
     click.echo(json.dumps(watching.as_json()) if manner.as_json else text)
 
 
-def _hands(store: Any, host: Host | None) -> Any:
+def _hands(store: Any, manner: Manner) -> Any:
     from pipeline import local, remote_command, running, watcher
     from pipeline.live import LiveProgress
     from pipeline.rounds import launching
 
-    if host:
+    if host := manner.host:
         check = functools.partial(remote_command.refuse_local_paths, host)
         return watcher.Hands(launching.RemoteLauncher(remote_command.connect(host), store.directory, check))
-    engine = local.open_engine(store.directory)
+    engine = local.open_engine(store.directory, launcher=manner.launcher)
 
     def progress(run_id: str) -> AbstractContextManager[Any]:
         return LiveProgress(store.directory, run_id, running.terminal())

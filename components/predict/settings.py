@@ -30,10 +30,20 @@ class Settings:
 
     views: list[str] = knob([], "views of the shards to average, plain among them; empty: all")
     splits: list[str] = knob(["valid", "pool", "test"], "what to predict", choices=("valid", "pool", "test"))
-    valid_rounds: str = knob("newest", "rounds whose pictures of the fold judge", choices=("newest", "all"))
+    valid_rounds: str = knob(
+        "all",
+        "rounds whose pictures of the fold judge; newest: nothing judges both a champion and the next round's model",
+        choices=("all", "newest"),
+    )
     weights: str = knob("fitted", "of the views; fitted ones are dropped where they lose", choices=("fitted", "equal"))
     mean: str = knob("arithmetic", "how views are averaged", choices=("arithmetic", "geometric"))
     temperature: bool = knob(True, "fit a temperature on validation rows and store it beside the predictions")
     resamples: int = knob(1000, "of the bootstrap", at_least=100, at_most=100_000)
     batch_size: int = knob(128, "of a forward pass, all views of a picture together", unit="rows", at_least=1)
     threads: int = knob(2, "pictures decoded at a time", at_least=1, at_most=256)
+
+    def contradiction(self) -> str:
+        """Which knob does not go with another, and why; empty when all do."""
+        if self.views and "plain" not in self.views:
+            return f"views={self.views} lacks plain, against which views are measured; add it"
+        return ""

@@ -39,7 +39,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     """Predicts with one checkpoint.
 
     Raises:
-        SettingsError: views without plain.
+        SettingsError: views that the shards lack.
         DataError: a checkpoint that was trained for other shards.
     """
     about = reference.read_index(inputs.checkpoint, checkpoint.KIND)
@@ -75,10 +75,7 @@ def _views(settings: Settings, available: list[str]) -> list[str]:
     unknown = [view for view in settings.views if view not in available]
     if unknown:
         raise SettingsError(f"predict.views has {unknown[0]!r}; the shards have {', '.join(available)}")
-    names = pictures.order_of_views(settings.views, available)
-    if "plain" not in names:
-        raise SettingsError(f"predict.views={names} lacks plain, against which views are measured; add it")
-    return names
+    return pictures.order_of_views(settings.views, available)
 
 
 def _predicted(

@@ -100,19 +100,20 @@ def _compared(common: pd.DataFrame, settings: Settings, seed: int) -> Decision:
     )
     if not all(map(math.isfinite, (found.difference, found.low, found.high))):
         return Decision("refused", f"{settings.metric} is undefined on the pictures in common", pictures=len(common))
-    action, reason = _verdict(found.verdict, settings.policy)
+    action, reason = _verdict(found, settings.policy)
     difference, low, high = (round(v, 10) for v in (found.difference, found.low, found.high))
     return Decision(action, reason, difference, low, high, len(common))
 
 
-def _verdict(verdict: str, policy: str) -> tuple[str, str]:
-    if verdict == bootstrap.LOSS:
+def _verdict(found: bootstrap.Interval, policy: str) -> tuple[str, str]:
+    if found.verdict == bootstrap.LOSS:
         return "refused", "regression: the interval lies below zero"
-    if verdict == bootstrap.GAIN:
+    if found.verdict == bootstrap.GAIN:
         return "promoted", "gain: the interval lies above zero"
+    same = "the same result: no resample tells the two apart" if found.is_zero else ""
     if policy == "gain":
-        return "kept", "noise: the interval spans zero, and the policy asks for a gain"
-    return "promoted", "no loss: the interval spans zero"
+        return "kept", f"{same or 'noise: the interval spans zero'}, and the policy asks for a gain"
+    return "promoted", same or "no loss: the interval spans zero"
 
 
 def _with_pixels(contender: Contender) -> pd.DataFrame:

@@ -23,8 +23,7 @@ def run(
 ) -> entry.Summary:
     """Decides about every attribute. Asked the same again, it answers the same and writes nothing."""
     challengers = _challengers(inputs)
-    with champions.locked(inputs.data_root):
-        decisions = {name: _decided(name, c, settings, inputs, clock) for name, c in challengers.items()}
+    decisions = {name: _decided(name, c, settings, inputs, clock) for name, c in challengers.items()}
     for name, decision in decisions.items():
         log(f"{name}: {decision.action} ({decision.reason})")
     outputs.write_text("decision_page", page.write(decisions, settings, reference.digest_of(inputs.report)))
@@ -46,18 +45,19 @@ def _challengers(inputs: Inputs) -> dict[str, Candidate]:
 
 
 def _decided(name: str, challenger: Candidate, settings: Settings, inputs: Inputs, clock: Clock) -> Decision:
-    champion = champions.read(inputs.data_root, name)
     terms = knobs.as_mapping(settings) | {"seed": inputs.seed}
-    known = champion.decided(challenger, terms)
-    if known:
-        return known
-    if champion.current and champion.current.ensemble == challenger.ensemble:
-        return Decision("kept", "this very ensemble is the champion already")
-    decision = _decide(name, champion, challenger, settings, inputs)
-    champions.write(
-        inputs.data_root, champion.with_decision(challenger, terms, decision, clock().isoformat(timespec="seconds"))
-    )
-    return decision
+    made: list[Decision] = []
+
+    def judged(champion: Champion) -> Champion:
+        known = champion.decided(challenger, terms)
+        if not known and champion.current and champion.current.ensemble == challenger.ensemble:
+            known = Decision("kept", "this very ensemble is the champion already")
+        made.append(known or _decide(name, champion, challenger, settings, inputs))
+        at = clock().isoformat(timespec="seconds")
+        return champion if known else champion.with_decision(challenger, terms, made[-1], at)
+
+    champions.update(inputs.data_root, name, judged)
+    return made[-1]
 
 
 def _decide(name: str, champion: Champion, challenger: Candidate, settings: Settings, inputs: Inputs) -> Decision:

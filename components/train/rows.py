@@ -83,6 +83,8 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str) -
         soft = np.concatenate([soft, extra_targets])
         weights = np.concatenate([weights, extra_weights * settings.pseudo_weight])
     pictures = Pictures(labelled, settings.cache_mb, settings.threads)
+    if not pictures.in_memory and not shards.fits_cache(labelled.files):
+        progress.log("the shards are more than the cache holds: pictures come one by one; raise SEAMLINE_CACHE_MB")
     return TrainingSet(pictures, soft.astype(np.float32), weights.astype(np.float32))
 
 

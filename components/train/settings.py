@@ -15,6 +15,18 @@ ARTIFACTS = {
 }
 
 
+# Of keras.applications, then our own: `vision.backbones` knows how to build them, a test that these are the same.
+_NAMES = (
+    "InceptionResNetV2 InceptionV3 Xception NASNetMobile NASNetLarge ResNet50 ResNet101 ResNet152 ResNet50V2 "
+    "ResNet101V2 ResNet152V2 MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large DenseNet121 DenseNet169 "
+    "DenseNet201 VGG16 VGG19 EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 "
+    "EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 "
+    "EfficientNetV2B3 EfficientNetV2S EfficientNetV2M EfficientNetV2L ConvNeXtTiny ConvNeXtSmall ConvNeXtBase "
+    "EfficientNetLite0 small_cnn small_resnet small_separable tiny_cnn tiny_resnet"
+)
+BACKBONES = tuple(_NAMES.split())
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What the pipeline hands over."""
@@ -33,9 +45,7 @@ class Inputs:
 class Settings:
     """Knobs. The defaults suit full-size photographs on a GPU."""
 
-    backbone: str = knob(
-        "InceptionResNetV2", "network family: a name of keras.applications, EfficientNetLite0, small_cnn, ..."
-    )
+    backbone: str = knob("InceptionResNetV2", "network family", choices=BACKBONES)
     weights: str = knob(
         "imagenet", "of the backbone where nothing is started from: none, imagenet, or a file, local or gs://"
     )
@@ -67,7 +77,11 @@ class Settings:
     fold: int = knob(
         0, "the fold that never trains and judges; beyond the data's folds: all train, nothing is measured", at_least=0
     )
-    valid_rounds: str = knob("newest", "rounds whose pictures of the fold judge", choices=("newest", "all"))
+    valid_rounds: str = knob(
+        "all",
+        "rounds whose pictures of the fold judge; newest: nothing judges both a champion and the next round's model",
+        choices=("all", "newest"),
+    )
     epochs: int = knob(10, "longest training", unit="epochs", at_least=1)
     frozen_epochs: int = knob(1, "of them with a frozen backbone, only the head learns", unit="epochs", at_least=0)
     batch_size: int = knob(32, "rows of a step, over all GPUs together", unit="pictures", at_least=1)
@@ -98,3 +112,10 @@ class Settings:
     )
     cache_mb: int = knob(4000, "decoded pictures kept in memory if they all fit", unit="MB", at_least=0)
     threads: int = knob(2, "pictures decoded at a time", at_least=1, at_most=256)
+
+    def contradiction(self) -> str:
+        """Which knob does not go with another, and why; empty when all do."""
+        if self.frozen_epochs > self.epochs:
+            why = f"exceeds epochs={self.epochs}; lower it, 0 trains everything from the start"
+            return f"frozen_epochs={self.frozen_epochs} {why}"
+        return ""

@@ -114,19 +114,11 @@ def plan_of(settings: Settings, *, is_random: bool) -> train_loop.Plan:
     Args:
         settings: of the step.
         is_random: whether the backbone starts with random weights; frozen they would be of no use, so they never are.
-
-    Raises:
-        SettingsError: the settings contradict each other.
     """
     values = {f.name: getattr(settings, f.name) for f in fields(train_loop.Plan)}
     if is_random and settings.frozen_epochs:
         progress.log(f"frozen_epochs={settings.frozen_epochs} is ignored: the backbone's weights are random")
         values["frozen_epochs"] = 0
-    if values["frozen_epochs"] > settings.epochs:
-        raise SettingsError(
-            f"frozen_epochs={settings.frozen_epochs} exceeds epochs={settings.epochs}; lower it, 0 trains everything "
-            "from the start"
-        )
     return train_loop.Plan(**values | {"decay_at": tuple(settings.decay_at)})
 
 

@@ -34,17 +34,24 @@ class Budget:
         cpu_slots: how many single-core tasks run at once.
         memory_bytes: the sum of memory limits at once.
         gpus: visible GPUs; each is lent to one task at a time.
+        at_once: where a cluster schedules, the most tasks at once, and nothing of this machine counts; else 0.
     """
 
     cpu_slots: float
     memory_bytes: int
     gpus: int = 0
+    at_once: int = 0
 
     @staticmethod
     def of_machine() -> "Budget":
         """All of this machine: CPUs that this process may use, physical memory, NVIDIA devices that are visible."""
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return Budget(float(usable or 1), _physical_memory(), _visible_gpus())
+
+    @staticmethod
+    def of_cluster(at_once: int) -> "Budget":
+        """Nothing of this machine: a cluster finds CPUs, memory and GPUs for so many tasks at once."""
+        return Budget(0.0, 0, at_once=at_once)
 
 
 def _physical_memory() -> int:
@@ -88,6 +95,15 @@ def memory_limit_of(resources: Mapping[str, Any], parameters: Mapping[str, Any])
     """
     told = _told(resources, parameters, "resourceMemoryLimit")
     return int(_gigabytes(resources, "memoryLimit") if told is None else told)
+
+
+def cpu_limit_of(resources: Mapping[str, Any], parameters: Mapping[str, Any]) -> float:
+    """Cores that a cluster would let the task use; 0 where nothing is said. A request is no limit.
+
+    Raises:
+        PipelineError: as `demand_of`.
+    """
+    return _told(resources, parameters, "resourceCpuLimit", "cpuLimit") or 0.0
 
 
 def _told(resources: Mapping[str, Any], parameters: Mapping[str, Any], *names: str) -> float | None:

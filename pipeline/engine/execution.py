@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import replace
 
-from pipeline.engine import trouble
+from pipeline.engine import spending, trouble
 from pipeline.engine.board import Board
 from pipeline.engine.records import Run
 from pipeline.engine.starting import Starter
@@ -13,6 +13,8 @@ from pipeline.engine.tree import Tree
 from pipeline.engine.watching import Watcher
 
 _MAX_NAMED = 5
+SPENDING_S = 5.0
+"""Seconds between two looks at what a run with a budget has spent."""
 _OUTCOME = {
     TaskState.SUCCEEDED: RunState.SUCCEEDED,
     TaskState.SKIPPED: RunState.SUCCEEDED,
@@ -36,6 +38,8 @@ class Execution:
         self._watcher = Watcher(tools, self._board)
         self._stops = int(run.state is RunState.CANCELING)
         self._kill_at = 0.0
+        self._overspent = ""
+        self._counted_at = float("-inf")
         self._released = -1
         self.idle = False
 
@@ -81,6 +85,7 @@ class Execution:
     def turn(self) -> RunState | None:
         """Looks once at everything and does what can be done now; the final state once the run has ended."""
         board = self._board
+        self._heed_budget()
         self._watcher.look(stopping=self._stops > 0)
         self._heed_stop()
         if self._stops:
@@ -115,6 +120,15 @@ class Execution:
             self._board.end(replace(attempt, reason=reason), TaskState.FAILED)
         self._tools.store.move_run(self._run_id, RunState.FAILED, self._board.now(), reason)
 
+    def _heed_budget(self) -> None:
+        """Stops the run when it has spent its GPU hours: tasks are asked to end, so that they keep what they have."""
+        now = self._board.monotonic()
+        if self._stops or not spending.limit(self._board.run.parameters) or now - self._counted_at < SPENDING_S:
+            return
+        self._counted_at = now
+        self._overspent = spending.overspent(self._tools.store, self._board.run, self._board.now())
+        self._stops = int(bool(self._overspent))
+
     def _heed_stop(self) -> None:
         if not self._stops and self._tools.store.stop_requested(self._run_id):
             self._stops = 1
@@ -123,7 +137,9 @@ class Execution:
         now = self._board.monotonic()
         if not self._kill_at:
             self._tools.ledger.wait(self._run_id, {})
-            self._tools.store.move_run(self._run_id, RunState.CANCELING, self._board.now(), "asked to stop")
+            self._tools.store.move_run(
+                self._run_id, RunState.CANCELING, self._board.now(), self._overspent or "asked to stop"
+            )
             self._kill_at = now + self._tools.pace.grace_s
             self._signal_all(kill=self._stops > 1)
         elif self._stops > 1 or now >= self._kill_at:
@@ -139,9 +155,14 @@ class Execution:
                 self._board.settle(node.key, TaskState.CANCELED, "the run was stopped")
         complete = self._board.look().state is TaskState.SUCCEEDED
         outcome = RunState.SUCCEEDED if complete else RunState.CANCELED
-        reason = "" if complete else "stopped; `seamline retry` goes on from here"
+        reason = "" if complete else self._why_canceled()
         self._tools.store.move_run(self._run_id, outcome, self._board.now(), reason)
         return outcome
+
+    def _why_canceled(self) -> str:
+        if self._overspent:
+            return f"stopped: {self._overspent}; `seamline retry RUN --gpu-hours N` goes on with more"
+        return "stopped; `seamline retry` goes on from here"
 
     def _ended(self, tree: Tree) -> RunState:
         outcome = _OUTCOME[tree.state]

@@ -110,7 +110,7 @@ class _Expansion:
         if node.is_leaf:
             inputs = resolve.with_overrides(inputs, component, self._facts.overrides.get(key, {}))
             gate, own = _gate(task, component, inputs, None)
-            ready = replace(node, inputs=inputs, ready=True)
+            ready = replace(node, inputs=inputs, ready=True, scope=place.inputs.parameters)
             return self._add(self._memory.keep_leaf(_settled(node, None, own or gate) if own or gate else ready))
         return self._unrolled(replace(node, inputs=inputs), task, component, place, fate)
 

@@ -13,6 +13,10 @@ from typing import Any
 
 MENDABLE_EXIT = 2
 """A step ends with 2 when its settings or data are wrong: repeating it cannot help."""
+TIMED_OUT_EXIT = 124
+"""A step that did nothing for too long ends itself so; so does `timeout` of coreutils."""
+UNREACHABLE_EXIT = 75
+"""EX_TEMPFAIL of sysexits.h: a step ends with it when a service that it needs does not answer."""
 MAX_CAUSE = 240
 NEAR_LIMIT = 0.9  # of the limit: the kernel counts pages that a process's own peak does not show
 _SHELL_SIGNAL = 128  # a shell whose command was killed by signal N ends with 128 + N
@@ -34,6 +38,7 @@ class FailureKind(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     TIMEOUT = "timeout"
     DISK_FULL = "disk full"
+    UNREACHABLE = "unreachable"  # a service, as a bucket, did not answer in time: exit code 75
     BAD_DATA = "bad data"  # settings or data are wrong: exit code 2
     NOT_STARTED = "not started"  # its place could not start it: no such image, no node that fits, not allowed
     BUG = "bug"  # everything else
@@ -111,7 +116,11 @@ def classify(seen: Evidence) -> Failure:
     if seen.code is None:
         return _gone(seen)
     if seen.code == MENDABLE_EXIT:
-        return _bad_data(seen)
+        return _by_message(FailureKind.BAD_DATA, seen, "mend the settings or the data that the message names")
+    if seen.code == TIMED_OUT_EXIT:
+        return _by_message(FailureKind.TIMEOUT, seen, "give it more time or less to do")
+    if seen.code == UNREACHABLE_EXIT:
+        return Failure(FailureKind.UNREACHABLE, _cause(seen), "nothing, if the service that the message names is back")
     if _NO_SPACE.search(seen.text):
         return Failure(FailureKind.DISK_FULL, _cause(seen), "free space on the disk that the message names")
     if seen.signal:
@@ -126,13 +135,13 @@ def _bad_outputs(problem: str) -> Failure:
     return Failure(FailureKind.BUG, problem, fix)
 
 
-def _bad_data(seen: Evidence) -> Failure:
+def _by_message(kind: FailureKind, seen: Evidence, usual_fix: str) -> Failure:
     """The message itself; by our own rule for errors, what stands after its last semicolon mends it."""
     said = re.sub(r"^(error|seamline): ", "", _last_error(seen))
     cause, _, fix = said.rpartition("; ")
     if not cause.strip() or not fix.strip():
-        cause, fix = said or ended_how(seen.code), "mend the settings or the data that the message names"
-    return Failure(FailureKind.BAD_DATA, _shortened(cause), _shortened(fix))
+        cause, fix = said or ended_how(seen.code), usual_fix
+    return Failure(kind, _shortened(cause), _shortened(fix))
 
 
 def _gone(seen: Evidence) -> Failure:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pipeline.engine import ir, process
 from pipeline.engine.failures import Failure, ended_how
@@ -48,7 +48,7 @@ class Job:
         whose: the attempt that it is.
         paths: local files and folders that its inputs name, for launchers that have to mount them.
         container: its executor in the IR, for launchers that place it by more than this.
-        parameters: its input parameters, which the executor's resources and placement may name.
+        parameters: its own and those of the pipeline around it, which the executor's resources and placement may name.
     """
 
     command: Sequence[str]
@@ -104,6 +104,37 @@ class Launcher(Protocol):
         """Asks the command and all its children to end (SIGTERM), or ends them (SIGKILL); harmless when gone."""
 
 
+@runtime_checkable
+class Queueing(Launcher, Protocol):
+    """A place with a queue of its own, a cluster for instance: what has been released may still have to wait there."""
+
+    def waits(self, handle: str) -> str | None:
+        """What a released command waits for, in words, as of the last `poll`; empty once it has begun.
+
+        None for a command that never waits. Of any other, the place itself keeps the limit of time: the engine does
+        not know when it began.
+        """
+
+
+def waits(launcher: Launcher, handle: str) -> str | None:
+    """What `Queueing.waits` answers; None in a place without a queue."""
+    return launcher.waits(handle) if isinstance(launcher, Queueing) else None
+
+
+def refuse_long_arguments(command: Sequence[str]) -> None:
+    """Refuses what no Linux takes as a command line.
+
+    Raises:
+        PipelineError: one word is too long.
+    """
+    longest = max((len(os.fsencode(word)) for word in command), default=0)
+    if longest > MAX_ARGUMENT_BYTES:
+        raise PipelineError(
+            f"one argument of the command has {longest} bytes, Linux takes {MAX_ARGUMENT_BYTES}; "
+            "pass a reference to the data instead of the data"
+        )
+
+
 class ProcessLauncher:
     """Runs commands as processes of this machine, each in its own session, in the project's own environment.
 
@@ -119,12 +150,7 @@ class ProcessLauncher:
 
     def start(self, job: Job) -> str:
         """See Launcher."""
-        longest = max((len(os.fsencode(word)) for word in job.command), default=0)
-        if longest > MAX_ARGUMENT_BYTES:
-            raise PipelineError(
-                f"one argument of the command has {longest} bytes, Linux takes {MAX_ARGUMENT_BYTES}; "
-                "pass a reference to the data instead of the data"
-            )
+        refuse_long_arguments(job.command)
         # The space of the note that tells how it ended: a disk that fills up meanwhile does not cost the work.
         (job.directory / "exit.json.new").write_bytes(b" " * _NOTE_BYTES)
         (job.directory / "job.json").write_text(json.dumps({"command": list(job.command)}), encoding="utf-8")

@@ -79,12 +79,17 @@ class Ledger:
             self._waiting.setdefault((run_id, key), demand)
 
     def gpus_of(self, holder: Holder) -> tuple[int, ...]:
-        """The GPUs that a task has."""
+        """The GPUs of this machine that a task has."""
         return self._held[holder].gpus if holder in self._held else ()
 
+    def is_on_gpu(self, holder: Holder) -> bool:
+        """Whether a task has a GPU to itself, here or where the cluster has put it."""
+        held = self._held.get(holder)
+        return held is not None and bool(held.gpus or (self.budget.at_once and held.demand.gpus))
+
     def had_company(self, holder: Holder) -> bool:
-        """Whether anything ran beside a task that still holds its room."""
-        return holder in self._in_company
+        """Whether anything on this machine ran beside a task that still holds its room."""
+        return holder in self._in_company and not self.budget.at_once
 
     def is_being_done(self, work: str) -> bool:
         """Whether a running task has this cache key."""
@@ -92,6 +97,8 @@ class Ledger:
 
     def _fits(self, demand: Demand, alone: bool) -> bool:
         held = self._held.values()
+        if self.budget.at_once:
+            return len(held) < self.budget.at_once
         if alone or any(h.alone for h in held):
             return False
         cpu = sum(h.demand.cpu_slots for h in held) + demand.cpu_slots <= self.budget.cpu_slots

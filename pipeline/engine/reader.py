@@ -8,7 +8,7 @@ import sqlite3
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -232,13 +232,18 @@ _CONVERT: Mapping[tuple[type, str], Any] = {
 
 def load(cls: type[T], row: sqlite3.Row) -> T:
     """A row as its dataclass: column `x`, or `x_json` decoded, for field `x`."""
-    return cls(*[convert(row[column]) for column, convert in _reading(cls, tuple(row.keys()))])
+    columns = tuple(row.keys())
+    reading = _READINGS.get((cls, columns)) or _READINGS.setdefault((cls, columns), _reading(cls, columns))
+    return cls(*[convert(row[column]) for column, convert in reading])
 
 
-@cache
-def _reading(cls: type, columns: tuple[str, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
-    """For each field its column and how that is read; found once, a page reads thousands of rows."""
-    found = []
+_Reading = list[tuple[str, Callable[[Any], Any]]]
+_READINGS: dict[tuple[type, tuple[str, ...]], _Reading] = {}  # found once: a page reads thousands of rows
+
+
+def _reading(cls: type[T], columns: tuple[str, ...]) -> _Reading:
+    """For each field its column and how that is read."""
+    found: _Reading = []
     for field in fields(cls):
         convert = _CONVERT.get((cls, field.name), _as_it_is)
         plain = field.name in columns

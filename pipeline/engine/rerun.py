@@ -148,7 +148,7 @@ def typed_overrides(component: ir.Component, current: Mapping[str, Any], given: 
     Args:
         component: of the task.
         current: the inputs the task had; `model.train.epochs` changes one entry of the struct `model`.
-        given: input name (or path into a struct) -> value; a text is read as JSON where the input is no STRING.
+        given: input name (or path into a struct) -> value; a text is read by the input's type, a LIST also with commas.
 
     Raises:
         PipelineError: an unknown name (the nearest is suggested) or a wrong type.
@@ -164,10 +164,14 @@ def typed_overrides(component: ir.Component, current: Mapping[str, Any], given: 
         if inside:
             typed[name] = _with_entry(typed.get(name, current.get(name)), inside, value, path)
         else:
-            typed[name] = (
-                values.parse_given(value, kind, name) if isinstance(value, str) else values.coerce(value, kind, name)
-            )
+            typed[name] = _typed_in(value, kind, name) if isinstance(value, str) else values.coerce(value, kind, name)
     return typed
+
+
+def _typed_in(text: str, kind: str, name: str) -> Any:
+    if kind == values.LIST and not text.lstrip().startswith(("[", "{")):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return values.parse_given(text.lower() if kind == values.BOOLEAN else text, kind, name)
 
 
 def _with_entry(struct: Any, path: list[str], value: Any, name: str) -> dict[str, Any]:

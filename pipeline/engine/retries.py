@@ -12,10 +12,12 @@ from pipeline.engine.ir import Retry
 PREEMPTED = Retry(limit=5, backoff_s=10.0, factor=2.0, backoff_max_s=300.0)
 """Not the task's fault, so it costs none of its retries; but what takes its machine down is not tried for ever."""
 DISK_FULL = Retry(limit=3, backoff_s=60.0, factor=2.0, backoff_max_s=300.0)
+UNREACHABLE = Retry(limit=3, backoff_s=60.0, factor=3.0, backoff_max_s=600.0)
+"""The step itself has tried for minutes."""
 OUT_OF_MEMORY = Retry(limit=1)
 """One more attempt, with nothing beside it."""
 NEVER = Retry()
-LONGEST_WAIT_S = max(PREEMPTED.backoff_max_s, DISK_FULL.backoff_max_s)
+LONGEST_WAIT_S = max(policy.backoff_max_s for policy in (PREEMPTED, DISK_FULL, UNREACHABLE))
 _OF_THE_TASK = frozenset({FailureKind.TIMEOUT, FailureKind.BUG})  # share the task's own `set_retry`
 
 
@@ -41,6 +43,8 @@ def policy_for(failure: Failure, around: Circumstances) -> Retry:
             return PREEMPTED
         case FailureKind.DISK_FULL:
             return DISK_FULL
+        case FailureKind.UNREACHABLE:
+            return UNREACHABLE
         case FailureKind.OUT_OF_MEMORY:  # a GPU is never shared, so another attempt would meet the same
             return OUT_OF_MEMORY if around.had_company and not failure.on_gpu else NEVER
         case FailureKind.TIMEOUT:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.engine import graph, irtext, process, rerun, trouble
+from pipeline.engine import graph, irtext, process, rerun, spending, trouble
 from pipeline.engine.budget import Budget
 from pipeline.engine.clock import Clock, SystemClock
 from pipeline.engine.database import Listener
@@ -107,16 +107,18 @@ class Engine:
             The run's id; that of an earlier run if `about.run_key` has one.
 
         Raises:
-            PipelineError: the text is no pipeline, or the parameters do not fit it.
+            PipelineError: the text is no pipeline, the parameters do not fit it, or it is not admitted (see `Hooks`).
         """
         pipeline = irtext.read(ir_text)
+        filled = irtext.fill_parameters(pipeline, parameters)
+        self._tools.hooks.admit(ir_text, filled)
         run = Run(
             run_id=run_id or str(uuid.uuid4()),
             name=name or pipeline.name,
             pipeline=pipeline.name,
             state=RunState.PENDING,
             created=self._clock.now(),
-            parameters=irtext.fill_parameters(pipeline, parameters),
+            parameters=filled,
             labels=labels or {},
             cache=cache,
             **asdict(about),
@@ -171,13 +173,21 @@ class Engine:
         except StateError:
             return run.state  # another run holds the folder; the request stays for whoever executes this one
 
-    def retry(self, run_id: str) -> None:
+    def retry(self, run_id: str, gpu_hours: float | None = None) -> None:
         """Prepares a run to go on: what succeeded stays, live tasks are adopted, the rest is repeated by `execute`.
 
+        Args:
+            run_id: the run.
+            gpu_hours: its budget from now on, what is spent included; None leaves it as it is.
+
         Raises:
-            Conflict: it succeeded, or it is being executed.
+            Conflict: it succeeded, it is being executed, or its budget is spent.
         """
         run = self._retryable(run_id)
+        if gpu_hours is not None:
+            run = spending.change_limit(self._store, run, gpu_hours, self._clock.now())
+        if spent := spending.overspent(self._store, run, self._clock.now()):
+            raise Conflict(f"run {run.run_id[:8]} may not go on: {spent}; give it more with --gpu-hours N")
         was = "interrupted" if run.state in (RunState.RUNNING, RunState.CANCELING) else str(run.state)
         self._store.reset_for_retry(run, self._clock.now(), f"retry of a run that was {was}")
 

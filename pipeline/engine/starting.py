@@ -13,6 +13,7 @@ from pipeline.engine.launch import Job, Whose
 from pipeline.engine.ledger import Holder
 from pipeline.engine.placeholders import resolve_command
 from pipeline.engine.records import Attempt, Task
+from pipeline.engine.spending import NO_GPU
 from pipeline.engine.states import TaskState
 from pipeline.engine.tools import Tools
 from pipeline.engine.tree import Node, Tree
@@ -130,13 +131,18 @@ class Starter:
         self._board.settle(node.key, TaskState.SUCCEEDED, "imported", outputs, inputs=inputs, started=now)
 
     def _prepare(self, node: Node, component: ir.Component, container: ir.Container, inputs: Values) -> Start:
-        command = (*container.command, *container.args)
-        if command not in self._code:
-            self._code[command] = self._tools.hooks.code_identity(list(command))
-        key = fingerprint(component, container, inputs, self._code[command])
+        key = fingerprint(component, container, inputs, self._code_of(container))
         demand = demand_of(container.resources, inputs.parameters)
         self._prepared[node.key] = Start(node, component, container, inputs, key, demand)
         return self._prepared[node.key]
+
+    def _code_of(self, container: ir.Container) -> str:
+        """Identity of what a container runs, asked for once a run."""
+        command, hooks = (*container.command, *container.args), self._tools.hooks
+        known_by = (container.image, *command)
+        if known_by not in self._code:
+            self._code[known_by] = hooks.code_identity(list(command)) or hooks.image_identity(container.image)
+        return self._code[known_by]
 
     def _reused(self, start: Start) -> bool:
         """Takes the outputs that a rerun's plan names, if they still exist."""
@@ -200,12 +206,15 @@ class Starter:
             whose=Whose(run_id, key, number),
             paths=exchange.local_paths(start.inputs),
             container=start.container,
-            parameters=start.inputs.parameters,
+            parameters={**start.node.scope, **start.inputs.parameters},
         )
         told = {"inputs": start.inputs, "explanation": str(self._why_not_cached(start))}
-        told["note"] = "no GPU on this machine: runs on the CPU" if demand.gpus and not gpus else ""
+        told["note"] = NO_GPU if self._lacks_gpu(demand, gpus) else ""
         attempt = Attempt(run_id, key, number, TaskState.RUNNING, str(folder.path), started=self._board.now())
         self._begin(attempt, job, told | self._key_columns(start))
+
+    def _lacks_gpu(self, demand: Demand, gpus: tuple[int, ...]) -> bool:
+        return bool(demand.gpus and not gpus and not self._tools.ledger.budget.at_once)
 
     def _begin(self, attempt: Attempt, job: Job, columns: Mapping[str, Any]) -> None:
         handle = self._tools.launcher.start(job)

@@ -61,9 +61,12 @@ def main(directory: str) -> None:
 
 
 class Log:
-    """The log of a command, bounded. A disk that is full costs lines, not the command's life."""
+    """The log of a command, bounded. A disk that is full costs lines, not the command's life.
 
-    def __init__(self, path: str) -> None:
+    `already`: this many bytes of it are there, from a copy of the same output that was cut off; they are left out.
+    """
+
+    def __init__(self, path: str, already: int = 0) -> None:
         try:
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError:
@@ -74,6 +77,7 @@ class Log:
         self._tail = bytearray()
         self._left_out = 0
         self._unwritten = 0
+        self._already = already
 
     def write(self, chunk: bytes) -> None:
         """Takes a piece of output."""
@@ -93,6 +97,10 @@ class Log:
             self._put(b"seamline: %d bytes are left out; the end follows\n" % left_out + _SAID.sub(b"", end + b"\n"))
         if self._unwritten:
             self._put(b"seamline: %d bytes could not be written: the disk was full\n" % self._unwritten)
+        self.leave()
+
+    def leave(self) -> None:
+        """Stops in the middle; another Log may go on."""
         os.close(self._descriptor)
 
     def _overflow(self, chunk: bytes) -> None:
@@ -116,6 +124,7 @@ class Log:
             self._put(said)
 
     def _put(self, text: bytes) -> None:
+        text, self._already = text[self._already :], max(0, self._already - len(text))
         try:
             while text:
                 text = text[os.write(self._descriptor, text) :]

@@ -15,8 +15,16 @@ def _image_counts(command: list[str]) -> str:
     return ""
 
 
+def _by_name(image: str) -> str:
+    return image
+
+
 def _always_valid(outputs: dict[str, Any]) -> bool:
     return True
+
+
+def _anything(ir_text: str, parameters: Mapping[str, Any]) -> None:
+    return
 
 
 def _nothing_extra(demand: Demand) -> Mapping[str, str]:
@@ -30,14 +38,19 @@ class Hooks:
     Attributes:
         code_identity: command, placeholders unfilled -> text that changes when the code behind it does; empty to go by
             the image's name.
+        image_identity: image's name -> text that changes when what lies behind the name does; counts where the command
+            says nothing of its code.
         still_valid: whether the output parameters (name -> value) of an earlier execution can be used, for instance
             because the references among them still exist.
         environment: extra environment variables of a task that takes that much, for instance thread limits.
+        admit: raises PipelineError where a compiled pipeline with these parameters must not become a run here.
     """
 
     code_identity: Callable[[list[str]], str] = _image_counts
+    image_identity: Callable[[str], str] = _by_name
     still_valid: Callable[[dict[str, Any]], bool] = _always_valid
     environment: Callable[[Demand], Mapping[str, str]] = _nothing_extra
+    admit: Callable[[str, Mapping[str, Any]], None] = _anything
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Node:
         ready: may start now.
         inputs: for a task, what the pipeline passes to it (component defaults are not filled in).
         outputs: for what succeeded.
+        scope: for a task that is ready, the parameters of the pipeline around it, which its placement may name.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Node:
     task: ir.Task | None = None
     inputs: Values = Values()
     outputs: Values = Values()
+    scope: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_leaf(self) -> bool:

@@ -7,7 +7,7 @@ from pipeline.engine import exchange, logtail, retries, trouble
 from pipeline.engine.board import Board
 from pipeline.engine.budget import memory_limit_of
 from pipeline.engine.failures import MENDABLE_EXIT, Evidence, Failure, classify
-from pipeline.engine.launch import Exit
+from pipeline.engine.launch import Exit, waits
 from pipeline.engine.overdue import Deadlines
 from pipeline.engine.records import Attempt, Event, Metric
 from pipeline.engine.states import TaskState
@@ -24,6 +24,7 @@ class Watcher:
         self._tools = tools
         self._board = board
         self._deadlines = Deadlines(tools, board)
+        self._told: dict[str, str] = {}
 
     def look(self, stopping: bool) -> None:
         """Reads logs and takes note of what has ended.
@@ -35,7 +36,8 @@ class Watcher:
             ended = self._tools.launcher.poll(attempt.handle)
             attempt = self._read_log(attempt, to_the_end=ended is not None)
             if ended is None:
-                self._deadlines.check(attempt)
+                if not self._waits(attempt):
+                    self._deadlines.check(attempt)
             else:
                 self._end(replace(attempt, exit_code=ended.code, usage=ended.usage), ended, stopping)
 
@@ -48,6 +50,15 @@ class Watcher:
             attempt = self._take_down(attempt, said)
             if not to_the_end:
                 return attempt
+
+    def _waits(self, attempt: Attempt) -> bool:
+        """Whether its place has not begun it yet; what it waits for is told as the task's note."""
+        why = waits(self._tools.launcher, attempt.handle)
+        note = f"waits: {why}" if why else ""
+        if self._told.setdefault(attempt.handle, "") != note:
+            self._tools.store.note(attempt.run_id, attempt.key, note, self._board.now())
+            self._told[attempt.handle] = note
+        return bool(why)
 
     def _take_down(self, attempt: Attempt, said: logtail.Said) -> Attempt:
         now, where = self._board.now(), (attempt.run_id, attempt.key)
@@ -118,7 +129,7 @@ class Watcher:
     def _circumstances(self, key: str) -> retries.Circumstances:
         holder, ledger = (self._board.run.run_id, key), self._tools.ledger
         policy = self._board.task_of(key)[0].retry
-        return retries.Circumstances(policy, bool(ledger.gpus_of(holder)), ledger.had_company(holder))
+        return retries.Circumstances(policy, ledger.is_on_gpu(holder), ledger.had_company(holder))
 
 
 def _without_step(point: dict[str, float]) -> dict[str, float]:

@@ -184,6 +184,12 @@ class Writer(Reader):
         with self._database.writing() as journal:
             self._move_task(run_id, key, state, now, reason, columns, journal)
 
+    def note(self, run_id: str, key: str, note: str, now: float) -> None:
+        """Records what is worth knowing of a task in its present state, for instance what it waits for."""
+        with self._database.writing() as journal:
+            self._database.update("tasks", {"note": note}, {"run_id": run_id, "key": key})
+            journal(now, run_id, key, "note", {"note": note})
+
     def _move_task(
         self,
         run_id: str,

@@ -113,21 +113,20 @@ def discover(data: str) -> list[dict[str, Any]]:
     Raises:
         RecipeError: the folder does not exist or holds nothing.
     """
-    if storage.is_remote(data):
-        return [describe("round1", data)]
-    root = Path(data)
-    if not root.is_dir():
+    if not storage.is_remote(data) and not Path(data).is_dir():
         raise RecipeError(f"--data {data} is not a folder; give the folder that holds the rounds")
-    if _is_delivery(root):
-        return [describe("round1", str(root.resolve()))]
-    names = [p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    place = data.rstrip("/") if storage.is_remote(data) else str(Path(data).resolve())
+    names = storage.folders(place)
+    if _is_delivery(names):
+        return [describe("round1", place)]
     if not names:
         raise RecipeError(
             f"--data {data} holds no folders; expected one folder per round with Annotations/ and Images/"
         )
-    if not any(_is_delivery(root / name) for name in names):
-        return [describe(name, str((root / name).resolve())) for name in sorted(names, key=natural)]
-    return _contest_rounds(root, names)
+    delivered = [name for name in names if _is_delivery(storage.folders(storage.join(place, name)))]
+    if not delivered:
+        return [describe(name, storage.join(place, name)) for name in sorted(names, key=natural)]
+    return _contest_rounds(place, names, delivered)
 
 
 def describe(name: str, uri: str, folders: Iterable[str] = ()) -> dict[str, Any]:
@@ -178,10 +177,9 @@ def content_of(address: str) -> str:
         ) from error
 
 
-def _contest_rounds(root: Path, names: list[str]) -> list[dict[str, Any]]:
+def _contest_rounds(place: str, names: list[str], delivered: list[str]) -> list[dict[str, Any]]:
     first = [name for name in FIRST_ROUND_FOLDERS if name in names]
-    later = sorted((n for n in names if n not in first and _is_delivery(root / n)), key=natural)
-    place = str(root.resolve())
+    later = sorted((name for name in delivered if name not in first), key=natural)
     if not first:
         return [describe(name, storage.join(place, name)) for name in later]
     second = [describe("round2", place, later)] if later else []
@@ -207,8 +205,8 @@ def _has_mark(delivery: Delivery) -> bool:
     return any(entry.name.split("/")[0] in DELIVERY_MARKS for entry in delivery.entries)
 
 
-def _is_delivery(folder: Path) -> bool:
-    return any((folder / mark).is_dir() for mark in DELIVERY_MARKS)
+def _is_delivery(names: Iterable[str]) -> bool:
+    return any(mark in names for mark in DELIVERY_MARKS)
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import compile as compiling
-from pipeline import local
+from pipeline import cost, local
 from pipeline.engine.records import About
 from pipeline.engine.round_records import Launch
 from pipeline.engine.runner import Engine
@@ -165,7 +165,7 @@ def order_of(launch: Launch, recipe: Recipe, labels: Mapping[str, Any], state_di
         ir_text=compiling.compile_recipe(recipe),
         parameters=local.parameters(recipe, structs, state_dir),
         description=f"launched by {told(launch.rounds)}",
-        labels={**labels, "rounds": told(launch.rounds)},
+        labels={**labels, **cost.label(recipe.prices), "rounds": told(launch.rounds)},
     )
 
 

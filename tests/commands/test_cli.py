@@ -199,3 +199,20 @@ def test_the_doctor_speaks_json(seamline):
 def test_compile_says_what_the_start_of_the_pipeline_needs(tmp_path):
     told = CliRunner().invoke(main, ["compile", "demo", "-o", str(tmp_path / "p.yaml")])
     assert "data_root=gs://BUCKET/data" in told.output and '"uri": "gs://BUCKET/round1"' in told.output
+
+
+def test_rerun_reads_a_list_with_commas_by_the_inputs_type(seamline, tmp_path, state):
+    @dsl.container_component
+    def count(words: list, out: dsl.OutputPath(str)):
+        return dsl.ContainerSpec(image="img:1", command=["sh", "-c", WRITE, "count"], args=[words, out])
+
+    @dsl.pipeline(name="words")
+    def pipeline(words: list = ["a"]):  # noqa: B006
+        count(words=words)
+
+    compiler.Compiler().compile(pipeline, str(tmp_path / "words.yaml"))
+    engine = local.open_engine(state)
+    engine.execute(engine.create_run((tmp_path / "words.yaml").read_text(), {}))
+    body = json.loads(seamline("rerun", "latest", "--task", "count", "--set", "words=b, c", "--json").stdout)
+    (task,) = json.loads(seamline("show", body["run_id"], "--json").output)["tasks"]
+    assert json.loads(task["outputs"]["out"]) == ["b", "c"]

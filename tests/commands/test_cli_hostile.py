@@ -268,3 +268,14 @@ def test_a_state_that_cannot_be_written_is_one_line_and_exit_code_1(seamline, mo
 def test_a_step_gets_no_thousands_of_threads():
     assert int(local.environment(Demand(cpu_slots=9999))["OMP_NUM_THREADS"]) == 64
     assert int(local.environment(Demand(cpu_slots=0.5))["OMP_NUM_THREADS"]) == 1
+
+
+def test_ctrl_c_while_compiling_is_one_line_and_130(seamline, state, monkeypatch):
+    def interrupted(recipe):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.compile.compile_recipe", interrupted)
+    ended = seamline("run", "demo")
+    assert ended.exit_code == 130
+    assert ended.stderr.splitlines()[-1] == "interrupted by Ctrl-C; `seamline runs` shows the runs that were made"
+    assert not state.exists()

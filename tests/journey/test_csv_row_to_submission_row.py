@@ -41,8 +41,7 @@ def test_its_record_in_the_shards_carries_every_view(files, question):
     index = shards.read_shards_index(reference)
     found = [
         record
-        for file in shards.group_files(reference, ["test-r2"])
-        for record in shards.read_examples(file)
+        for record in shards.read_examples(shards.group_files(reference, ["test-r2"]))
         if record.image_id == question[0]
     ]
     assert len(found) == 1

@@ -143,17 +143,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
-def bucket(gcs_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
-    """`gs://` address of an empty bucket."""
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_server)
-    storage._client.cache_clear()
-    name = f"rounds-{abs(hash(request.node.nodeid)) % 10**9}"
-    storage._client().create_bucket(name)
-    yield f"gs://{name}"
-    storage._client.cache_clear()
-
-
-@pytest.fixture
 def touch() -> Callable[[Path], None]:
     """Gives a file the times of the year 2001, as a copy with `cp -p` does."""
     return lambda path: os.utime(path, (1_000_000_000, 1_000_000_000))

@@ -73,4 +73,4 @@ def test_only_a_recipe_that_asks_for_it_gets_the_offer(place, root):
 
     assert "models" not in given()
     (model,) = given("generations.start=champion")["models"]
-    assert model["start"] == {NAME: one} and model["train"] == {"backbone": "small_cnn"}
+    assert model["round1"] == {"name": "one", "train": {"backbone": "small_cnn"}, "start": {NAME: one}}

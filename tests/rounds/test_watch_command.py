@@ -160,10 +160,12 @@ def test_watchers_killed_at_any_time_make_one_run_of_each_round(process, place):
 
 
 @pytest.mark.slow
-def test_a_round_is_retrained_on_end_to_end_by_one_command(seamline, place, tmp_path):
+@pytest.mark.timeout(900)  # three runs
+def test_a_second_and_a_third_round_are_retrained_on_and_promoted_by_one_command(seamline, place, tmp_path):
+    """With the defaults of every knob that decides who judges and who is promoted."""
     from pipeline.datasets import demo
 
-    made = demo.draw(tmp_path / "drawn", seed=5, images=80, attributes=[NAME])
+    made = demo.draw(tmp_path / "drawn", seed=5, images=220, attributes=[NAME])
     place.recipe.write_text(SMALL)
     for folder in ("base", "round2"):
         (Path(made.folder) / folder).rename(place.folder / folder)
@@ -176,14 +178,16 @@ def test_a_round_is_retrained_on_end_to_end_by_one_command(seamline, place, tmp_
     again = seamline("watch", place.folder, "--recipe", place.recipe, "--once", "--quiet-s", 0)
     assert again.exit_code == 0 and len(runs(place)) == 1
 
-    more = demo.draw(tmp_path / "more", seed=6, images=60, attributes=[NAME])
-    (Path(more.folder) / "base").rename(place.folder / "round3")
-    how = ("--once", "--quiet-s", 0, "--set", "generations.start=champion", "--json")
-    done = seamline("watch", place.folder, "--recipe", place.recipe, *how)
-    assert done.exit_code == 0, done.output
-    launch = json.loads(done.stdout)["launches"][0]
-    assert launch["rounds"] == ["round1", "round2", "round3"]
-    assert launch["verdict"][NAME]["pictures"] > 0, launch["verdict"]
+    for number in (3, 4):
+        more = demo.draw(tmp_path / f"more{number}", seed=3 + number, images=60, attributes=[NAME])
+        (Path(more.folder) / "base").rename(place.folder / f"round{number}")
+        how = ("--once", "--quiet-s", 0, "--set", "generations.start=champion", "--json")
+        done = seamline("watch", place.folder, "--recipe", place.recipe, *how)
+        assert done.exit_code == 0, done.output
+        launch = json.loads(done.stdout)["launches"][0]
+        assert launch["rounds"] == [f"round{n}" for n in range(1, number + 1)]
+        verdict = launch["verdict"][NAME]
+        assert (verdict["action"], verdict["pictures"] >= 30) == ("promoted", True), verdict
     reader = Store.open(place.state)
     (trained,) = [task for task in reader.tasks(launch["run_id"]) if task.label.endswith("train-round1")]
     assert "from the champion: " in reader.log_path(launch["run_id"], trained.key).read_text()
@@ -203,11 +207,7 @@ weights = "none"
 frozen_epochs = 0
 batch_size = 16
 epochs = 1
-valid_rounds = "all"
-[predict]
-valid_rounds = "all"
-[promote]
-min_overlap = 5
+learning_rate = 1e-4
 [generations]
 pseudo = false
 [placement.cpu]

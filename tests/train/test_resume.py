@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.artifacts import checkpoint
-from components.vision import learner, train_loop
+from components.vision import learner, train_loop, unfinished
 
 KNOBS = {"epochs": 4, "ema": 0.9, "augment": "shift_flip", "mixup": 0.3, "dropout": 0.4, "patience": 0, "batch_size": 8}
 
@@ -55,6 +55,62 @@ def test_killed_in_any_epoch_it_ends_with_the_same_files(make_shards, train, mon
     assert files(found.reference) == expected
 
 
+def asked_to_end_in(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """SIGTERM arrives while a step is computed, as a preempted machine sends it."""
+    alive = learner.Learner.step
+
+    def warned(self, batch, rate, number):
+        if number == step:
+            signal.raise_signal(signal.SIGTERM)
+        return alive(self, batch, rate, number)
+
+    monkeypatch.setattr(learner.Learner, "step", warned)
+
+
+@pytest.mark.parametrize("step", [7, 11, 12])
+def test_asked_to_end_it_saves_at_the_next_step_and_goes_on_with_exactly_the_one_after(
+    make_shards, train, monkeypatch, step
+):
+    """6 steps an epoch: in the second, in its last step, on freeing the backbone."""
+    uri = make_shards()
+    start = train(uri, epochs=1).reference
+    knobs = KNOBS | {"phase": "round2", "start": start, "frozen_epochs": 2}
+    expected = files(train(uri, **knobs).reference)
+    with monkeypatch.context() as patch:
+        asked_to_end_in(patch, step)
+        with pytest.raises(SystemExit) as left:
+            train(uri, **knobs)
+    assert left.value.code == 128 + signal.SIGTERM
+    steps = []
+    alive = learner.Learner.step
+    monkeypatch.setattr(learner.Learner, "step", lambda *a: steps.append(a[3]) or alive(*a))
+    found = train(uri, **knobs)
+    assert steps[0] == (step + 1 if step != 12 else 12), "a finished step ran again, or one was left out"
+    assert files(found.reference) == expected
+
+
+def test_asked_to_end_while_it_validates_it_keeps_the_epoch(make_shards, train, monkeypatch):
+    uri = make_shards()
+    expected = files(train(uri, **KNOBS).reference)
+    alive, judged = learner.Learner.evaluate, []
+
+    def warned(self, batches):
+        judged.append(1)
+        if len(judged) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return alive(self, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner.Learner, "evaluate", warned)
+        with pytest.raises(SystemExit):
+            train(uri, **KNOBS)
+    steps = []
+    alive_step = learner.Learner.step
+    monkeypatch.setattr(learner.Learner, "step", lambda *a: steps.append(a[3]) or alive_step(*a))
+    assert files(train(uri, **KNOBS).reference) == expected
+    assert steps[0] == 12, "the second epoch was trained again"
+
+
 def test_a_kill_between_the_last_epoch_and_publishing_costs_no_training(make_shards, train, monkeypatch):
     uri = make_shards()
     expected = files(train(uri, **KNOBS).reference)
@@ -95,9 +151,9 @@ def test_a_state_that_does_not_fit_is_not_used(make_shards, train, monkeypatch, 
 def test_a_termination_signal_while_the_state_is_written_waits_for_it(make_shards, train, monkeypatch, tmp_path):
     save = checkpoint.save_state
 
-    def interrupted(folder, arrays, about):
+    def interrupted(*state):
         signal.raise_signal(signal.SIGTERM)
-        save(folder, arrays, about)
+        return save(*state)
 
     uri, before = make_shards(), signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
@@ -106,7 +162,7 @@ def test_a_termination_signal_while_the_state_is_written_waits_for_it(make_shard
             train(uri, **KNOBS)
     assert left.value.code == 143 and signal.getsignal(signal.SIGTERM) == before
     states = list((tmp_path / "data" / "unfinished").glob(f"*/{checkpoint.STATE}"))
-    assert len(states) == 1 and checkpoint.load_state(str(states[0].parent))[1]["progress"]["epoch"] == 1
+    assert len(states) == 1 and checkpoint.load_state(str(states[0].parent)).about["progress"]["epoch"] == 1
 
 
 def test_a_state_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -114,7 +170,7 @@ def test_a_state_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(Killed))
     with pytest.raises(Killed):
         checkpoint.save_state(str(tmp_path), {}, {"progress": 2})
-    assert checkpoint.load_state(str(tmp_path)) == ({}, {"progress": 1})
+    assert checkpoint.load_state(str(tmp_path)).about == {"progress": 1}
 
 
 def command(uri: str, out: Path) -> list[str]:
@@ -178,7 +234,7 @@ def test_a_killed_process_and_its_successors_end_with_the_bytes_of_an_uninterrup
 
 def test_the_best_epoch_is_told_apart_by_the_loss_where_the_metric_is_equal():
     plan = train_loop.Plan(9, 0, 1.0, 1.0, "constant", 0, 0, (), 1, "map", 0)
-    done = train_loop._Progress()
+    done = unfinished.Progress()
     rows = [
         {"valid_map": 0.5, "valid_loss": 2.0},
         {"valid_map": 0.5, "valid_loss": 1.0},
@@ -194,7 +250,7 @@ def test_the_best_epoch_is_told_apart_by_the_loss_where_the_metric_is_equal():
 def test_an_undefined_metric_is_worse_than_any_other():
     plan = train_loop.Plan(9, 0, 1.0, 1.0, "constant", 0, 0, (), 1, "map", 0)
     done, first = train_loop._judged(
-        train_loop._Progress(), {"valid_map": float("nan"), "valid_loss": 2.0}, plan, judged=True
+        unfinished.Progress(), {"valid_map": float("nan"), "valid_loss": 2.0}, plan, judged=True
     )
     done, second = train_loop._judged(done, {"valid_map": 0.0, "valid_loss": 9.0}, plan, judged=True)
     assert first and second and done.best_epoch == 2

@@ -14,8 +14,12 @@ NAMES = [f"labelled-f{fold}-r{number}" for fold in range(3) for number in (1, 2,
 def test_the_base_rounds_are_all_but_the_newest_by_number_not_by_name():
     groups = rows.choose_groups(NAMES, Settings(), "round1")
     assert groups.train == ["labelled-f1-r1", "labelled-f1-r2", "labelled-f2-r1", "labelled-f2-r2"]
-    assert groups.valid == ["labelled-f0-r10"]
-    assert groups.fold == ["labelled-f0-r1", "labelled-f0-r10", "labelled-f0-r2"]
+    assert groups.valid == groups.fold == ["labelled-f0-r1", "labelled-f0-r10", "labelled-f0-r2"]
+
+
+def test_the_newest_round_alone_judges_where_that_is_asked_for():
+    groups = rows.choose_groups(NAMES, Settings(valid_rounds="newest"), "round1")
+    assert groups.valid == ["labelled-f0-r10"] and len(groups.fold) == 3
 
 
 def test_a_round_without_labelled_pictures_is_no_round():

@@ -1,0 +1,53 @@
+"""What the pipeline loops over: each attribute and model, with what it asks of a group of tasks under the group's name.
+
+A task's cache key holds all that the task is given. What a model asks of round 2 must therefore not reach the task that
+trains round 1, nor any other that does not read it, or changing it would repeat them all.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.recipe import GROUPS, groups_in, tables_of
+from pipeline.recipe_tables import Generations
+
+Item = dict[str, Any]
+START = "start"  # the champion's checkpoint by attribute, which only the first training takes up
+
+
+def for_tasks(loop: str, items: Iterable[Mapping[str, Any]], generations: Generations) -> list[Item]:
+    """The items of a loop as the compiled pipeline takes them.
+
+    Args:
+        loop: `attributes` or `models`.
+        items: as in `Recipe`: `{"name", "classes", "ordinal", "<table>": {knobs}}`.
+        generations: which groups the pipeline has.
+
+    Returns:
+        `{"name", "classes", "ordinal", "<group>": {"name", "<table>": {knobs}}}`: for every group the tables that its
+        tasks read. Each group is there, also an empty one: KFP selects it by its key and fails where that is missing.
+    """
+    tables = tables_of(loop)
+    groups = [group for group in groups_in(generations) if GROUPS[group] in tables]
+    return [
+        {key: value for key, value in item.items() if key not in (*tables, START)}
+        | {group: _read_by(group, item) for group in groups}
+        for item in items
+    ]
+
+
+def as_in_recipe(items: Iterable[Mapping[str, Any]]) -> list[Item]:
+    """The other way: items of a run as a recipe has them, also of a run that was made before groups had their own."""
+    return [_flat(item) for item in items]
+
+
+def _read_by(group: str, item: Mapping[str, Any]) -> Item:
+    tables = (GROUPS[group], group, *([START] if group == "round1" else []))
+    return {"name": item["name"]} | {table: item[table] for table in tables if item.get(table)}
+
+
+def _flat(item: Mapping[str, Any]) -> Item:
+    own = {key: value for key, value in item.items() if key in GROUPS and "name" in value}
+    found = {key: value for key, value in item.items() if key not in own}
+    for tables in own.values():
+        found |= {table: knobs for table, knobs in tables.items() if table not in ("name", START)}
+    return found
