@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from components.artifacts import storage
-from components.errors import DataError
+from components.errors import StepError
 from pipeline import rounds
 from pipeline.engine.records import Run
 from pipeline.errors import PipelineError
@@ -58,7 +58,7 @@ def found(address: str) -> list[DataRound]:
     """The rounds that a run would get, by names and sizes only. Raises PipelineError where there are none."""
     try:
         listed = folders.deliveries(address)
-    except (DataError, OSError) as error:
+    except (StepError, OSError) as error:
         raise PipelineError(f"{address} cannot be listed: {error}") from error
     if not listed:
         raise PipelineError(f"{address} holds no files; give the folder that holds the rounds")

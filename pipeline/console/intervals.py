@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from components.vision import bootstrap
 from pipeline.console.evidence import Joined
-from pipeline.server.domain.comparison import UNKNOWN, Overlap, Paired
+from pipeline.server.domain.comparison import SAME, UNKNOWN, Overlap, Paired
 
 IN_TOTAL = {"ap": "map"}
 Draws = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ def _row(attribute: str, metric: str, pair: tuple[float, float], draws: Draws, p
     first, second = pair
     found = bootstrap.interval(second - first, draws)
     is_defined = all(map(math.isfinite, (found.difference, found.low, found.high)))
-    verdict = found.verdict if is_defined else UNKNOWN
+    verdict = SAME if found.is_zero else found.verdict if is_defined else UNKNOWN
     return Paired(
         attribute,
         metric,

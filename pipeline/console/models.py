@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from components.artifacts import champions, storage
-from components.errors import DataError
+from components.errors import DataError, StepError
 from pipeline.console import traces
 from pipeline.engine.lookup import Lookup
 from pipeline.engine.store import Store
@@ -30,7 +30,7 @@ class LocalModels:
                 if attribute not in _attributes(data_root):
                     raise NotFound(f"{data_root} has no champion of {attribute!r}; open /models and choose again")
                 champions.roll_back(data_root, attribute, number, by, why, at)
-        except (DataError, OSError) as error:
+        except (StepError, OSError) as error:
             raise Conflict(str(error)) from error
 
 
@@ -52,7 +52,7 @@ def _registry(store: Store, data_root: str, bucket: str) -> Registry:
     try:
         with _reached(data_root):
             return Registry(data_root, list(_champions(store, data_root)))
-    except (DataError, OSError) as error:
+    except (StepError, OSError) as error:
         return Registry(data_root, reason=str(error))
 
 
@@ -61,7 +61,7 @@ def _reached(data_root: str) -> Iterator[None]:
     """Makes a DataError of whatever the client of a bucket raises: it fails in a hundred ways, none ours to mend."""
     try:
         yield
-    except (DataError, OSError, NotFound):
+    except (StepError, OSError, NotFound):
         raise
     except Exception as error:
         if not storage.is_remote(data_root):
@@ -76,7 +76,7 @@ def _champions(store: Store, data_root: str) -> Iterator[Champion]:
     for attribute in _attributes(data_root):
         try:
             yield standing.of(makers, data_root, champions.read(data_root, attribute))
-        except DataError as error:
+        except StepError as error:
             yield Champion(attribute, data_root, None, (), trouble=str(error))
         except (*traces.UNREADABLE, TypeError) as error:
             why = f"its registry or its ensemble is damaged ({error!r}); restore it"

@@ -120,7 +120,7 @@ def _record(where: str, group: str, image_id: str) -> Mapping[str, bytes] | None
     if group not in traces.content(where, traces.SHARDS)["groups"]:
         return None
     wanted = image_id.encode()
-    for path in shards.group_files(where, [group]):
+    for path in (shard.path for shard in shards.group_files(where, [group])):
         for offset in _holding(path, wanted):
             views = _views_at(path, offset, image_id)
             if views is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import recipe as recipes
+from pipeline import recipe_loops
 from pipeline.console import data_source, fields
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Run
@@ -218,7 +219,8 @@ def _values_of_run(name: str, run: Run) -> dict[str, Any]:
     known = {f"{group}.{knob}" for group, step in GROUPS.items() for knob in fields.of_settings(STEPS[step].Settings)}
     by_parameter = {path.replace(".", "_", 1): path for path in known} | {"seed": "seed"}
     found = {by_parameter[p]: value for p, value in run.parameters.items() if p in by_parameter}
-    found |= flattened({loop: run.parameters.get(loop, []) for loop in LOOPS if run.parameters.get(loop)})
+    items = {loop: recipe_loops.as_in_recipe(run.parameters.get(loop) or []) for loop in LOOPS}
+    found |= flattened({loop: listed for loop, listed in items.items() if listed})
     try:
         then = values_of(recipes.load(name, list(map(str, run.labels.get("overrides") or []))))
     except PipelineError:

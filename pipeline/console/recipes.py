@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline import changes, code_identity, local
+from pipeline import changes, code_identity, cost, local
 from pipeline import recipe as recipes
 from pipeline.console import data_source, estimate, outline, pipeline_form, recipe_form, step_form
 from pipeline.engine import catalogue, irtext
@@ -71,7 +71,7 @@ class LocalRecipes:
 
     def check_changes(self, task: Task, given: Mapping[str, str]) -> None:
         """See Recipes."""
-        changes.check(task, given)
+        changes.typed(task, given)
 
     def recipe_of(self, run: Run) -> str:
         """See Recipes."""
@@ -84,7 +84,7 @@ class LocalRecipes:
         given, answers = local.prepare(recipe, data, store.directory)
         overrides = recipe_form.overrides(form)
         labels = {"recipe": form.source.name, "overrides": overrides, "answers": answers, "data": data}
-        return Prepared(text, given, recipe.head.name, labels)
+        return Prepared(text, given, recipe.head.name, labels | dict(cost.label(recipe.prices)))
 
     def _compiled(self, recipe: recipes.Recipe) -> str:
         with self._compiling:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.changes import LAYERS
+from components.entry import LAYERS
 from pipeline.console import fields
 from pipeline.engine import graph
 from pipeline.engine.records import Task

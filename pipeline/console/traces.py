@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from components.artifacts import reference, storage
-from components.errors import DataError
+from components.errors import DataError, StepError
 from pipeline.engine.records import Run
 from pipeline.engine.store import Store
 
@@ -21,7 +21,7 @@ MANIFEST, SHARDS, PREDICTIONS, PSEUDO, ENSEMBLE, REPORT = (
 KIND_OF = {SHARDS: "shards", PREDICTIONS: "predictions", PSEUDO: "pseudo", ENSEMBLE: "ensembles"}
 _KEPT = 1024
 # What reading a reference raises that is gone, damaged, in a bucket, or none of ours.
-UNREADABLE = (DataError, OSError, ValueError, LookupError)
+UNREADABLE = (StepError, OSError, ValueError, LookupError)
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,21 @@ import importlib
 import pkgutil
 import threading
 from collections.abc import AsyncIterator, Sequence
-from importlib import resources
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from pipeline.errors import Conflict, NotFound, PipelineError
-from pipeline.server import api, live, login, pages, rendering
+from pipeline.server import api, assets, health, live, login, pages, rendering
 from pipeline.server.guard import Access, Guard
 from pipeline.server.limits import Limits
 from pipeline.server.services import Services
 
 API_PREFIXES = ("/apis/", "/seamline/")
-FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _STATUS: Sequence[tuple[type[PipelineError], int, int]] = (  # error, HTTP status, gRPC code
     (NotFound, 404, 5),
     (Conflict, 409, 9),
@@ -38,7 +36,7 @@ def create_app(services: Services, access: Access, stopping: threading.Event | N
         stopping: set when the server is about to end, so that streams end.
     """
     app = Starlette(
-        routes=[*_routes(), *live.routes, *login.routes, Route("/static/{name}", static)],
+        routes=[*_routes(), *live.routes, *login.routes, *health.routes, *assets.routes],
         middleware=[Middleware(Guard, access=access), Middleware(Limits)],
         exception_handlers={PipelineError: refused, HTTPException: unknown, ClientDisconnect: gone},
         lifespan=_lifespan,
@@ -62,18 +60,6 @@ def _routes() -> list[BaseRoute]:
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     yield
     app.state.stopping.set()
-
-
-async def static(request: Request) -> Response:
-    """The stylesheet, the script and the font."""
-    name = request.path_params["name"]
-    for kind, media in (("css", "text/css"), ("js", "text/javascript"), ("start.js", "text/javascript")):
-        if "/static/" + name == rendering.static_address(kind):
-            return Response(rendering.bundle(kind), media_type=media, headers=FOREVER)
-    if name == "inter-latin.woff2":
-        font = resources.files("pipeline.server").joinpath("static/vendor", name).read_bytes()
-        return Response(font, media_type="font/woff2", headers=FOREVER)
-    return PlainTextResponse("no such file", 404)
 
 
 def refused(request: Request, error: Exception) -> Response:

@@ -8,21 +8,19 @@ is another page in the user's browser, so requests that name a foreign host (DNS
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.server.assets import content_policy
+
 COOKIE = "seamline"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS = ("/login", "/static/", "/healthz")  # no secret there, and a browser needs them before it has the cookie
-CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+OPEN_PATHS = ("/login", "/static/", "/healthz", "/readyz")  # no secret there, and asked before there is a cookie
 HEADERS: Mapping[str, str] = {
-    "content-security-policy": CONTENT_POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -66,6 +64,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                headers.setdefault("content-security-policy", content_policy())
             await send(message)
 
         refusal = self._refusal(scope)
@@ -81,13 +80,20 @@ class Guard:
         if scope["path"].startswith(OPEN_PATHS) or self._access.admits(headers, _cookie(headers)):
             return None
         if "text/html" in headers.get("accept", "") and scope["method"] == "GET":
-            return RedirectResponse("/login", 303)
+            return RedirectResponse("/login?" + urlencode({"next": _asked_for(scope)}), 303)
         return refuse(401, "this server needs its token; send it as `Authorization: Bearer TOKEN`, or open /login", 16)
 
 
 def refuse(status: int, message: str, code: int = 7) -> Response:
     """An error in the API's form; `code` is gRPC's (7 permission denied, 16 unauthenticated)."""
     return JSONResponse({"code": code, "message": message, "details": []}, status)
+
+
+def _asked_for(scope: Scope) -> str:
+    """Path and query of a request, as they were sent."""
+    path: bytes = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
+    query: bytes = scope["query_string"]
+    return (path + b"?" + query if query else path).decode("latin-1")
 
 
 def _cookie(headers: Headers) -> str:

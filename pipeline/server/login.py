@@ -1,26 +1,36 @@
 """Trading the token for a cookie, so that a browser need not carry it in addresses."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.server import rendering
+from pipeline.server import form_fields, rendering
 from pipeline.server.guard import COOKIE
+
+_OWN_PAGE = re.compile(r"/(?!/)[!-\[\]-~]*")  # browsers take `//`, `/\\` and a tab between slashes for another host
+
+
+def wanted(address: str | None) -> str:
+    """The page that was asked for before the token; the start page for anything that may be another site's."""
+    return address if address and _OWN_PAGE.fullmatch(address) else "/"
 
 
 async def form(request: Request) -> Response:
     """Asks for the token."""
-    return rendering.respond(request, "login.html", {"wrong": False})
+    return rendering.respond(request, "login.html", {"wrong": False, "next": wanted(request.query_params.get("next"))})
 
 
 async def enter(request: Request) -> Response:
     """Checks the token and sets the cookie: not readable by scripts, not sent from other sites."""
-    given = str((await request.form()).get("token", ""))
-    if not request.app.state.access.is_token(given.strip()):
-        return rendering.respond(request, "login.html", {"wrong": True}, 403)
-    answer = RedirectResponse("/", 303)
+    fields = await form_fields.read(request)
+    given, asked = fields.get("token", "").strip(), wanted(fields.get("next"))
+    if not request.app.state.access.is_token(given):
+        return rendering.respond(request, "login.html", {"wrong": True, "next": asked}, 403)
+    answer = RedirectResponse(asked, 303)
     secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, given.strip(), httponly=True, samesite="strict", secure=secure, max_age=30 * 86400)
+    answer.set_cookie(COOKIE, given, httponly=True, samesite="strict", secure=secure, max_age=30 * 86400)
     return answer
 
 

@@ -1,12 +1,10 @@
 """From what a page shows to HTML, or to JSON under the same address."""
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -14,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline import words
-from pipeline.server import run_facts
+from pipeline.server import assets, run_facts
 
 SIGNIFICANT = 4
+MINUS = "\u2212"  # as wide as a plus; a hyphen is not
 
 
 @cache
@@ -32,6 +31,7 @@ def environment() -> Environment:
     made.filters |= {
         "duration": words.duration,
         "number": number,
+        "signed": signed,
         "iso": iso,
         "count": count,
         "state_word": words.state_word,
@@ -42,7 +42,9 @@ def environment() -> Environment:
         "run_word": words.run_word,
         "task_word": words.task_word,
         "progress_share": words.progress_share,
-        "static": static_address,
+        "style": assets.style,
+        "start_script": assets.start,
+        "script_address": assets.script_address,
     }
     return made
 
@@ -90,7 +92,13 @@ def number(value: float | None) -> str:
     """At most four significant digits; an en dash where there is none."""
     if value is None or value != value:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 10 ** (SIGNIFICANT - 1) else f"{value:.{SIGNIFICANT}g}"
+    text = f"{value:,.0f}" if abs(value) >= 10 ** (SIGNIFICANT - 1) else f"{value:.{SIGNIFICANT}g}"
+    return text.replace("-", MINUS)
+
+
+def signed(value: float) -> str:
+    """A difference: four decimals and its sign."""
+    return f"{value:+.4f}".replace("-", MINUS)
 
 
 def count(value: int, noun: str) -> str:
@@ -101,24 +109,3 @@ def count(value: int, noun: str) -> str:
 def iso(seconds: float) -> str:
     """RFC 3339 in UTC, for `<time datetime>`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@cache
-def bundle(kind: str) -> bytes:
-    """The one stylesheet (`css`) or script (`js`): vendored libraries first, then the files in order of their names.
-
-    `start.js` is what runs before the first paint; it loads the script.
-    """
-    root = resources.files("pipeline.server").joinpath("static")
-    if kind == "start.js":
-        return root.joinpath(kind).read_bytes()
-    vendored = {"css": ["uPlot.min.css"], "js": ["idiomorph.min.js", "uPlot.iife.min.js"]}[kind]
-    own = sorted(f.name for f in root.joinpath(kind).iterdir() if f.name.endswith("." + kind))
-    parts = [root.joinpath("vendor", n) for n in vendored] + [root.joinpath(kind, n) for n in own]
-    return b"\n".join(p.read_bytes() for p in parts)
-
-
-@cache
-def static_address(kind: str) -> str:
-    """Address of the stylesheet or script; it changes with the content, so browsers may keep it for ever."""
-    return f"/static/console.{hashlib.blake2s(bundle(kind), digest_size=6).hexdigest()}.{kind}"

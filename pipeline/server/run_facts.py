@@ -1,6 +1,7 @@
 """What lists and pages say of a run: how far it is, what it changed, why it failed. Reads, and decides nothing."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from pipeline.server import log_view
 
 LINES_OF_CAUSE = 6
 LONGEST_VALUE = 32  # characters of a value in a sentence
+_STATE = re.compile(rf"\b({'|'.join(sorted({*RunState, *TaskState}))})\b")
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,11 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def in_words(text: str) -> str:
+    """A reason of the engine with KFP's states replaced by the words that people read."""
+    return _STATE.sub(lambda found: words.state_word(found[0]), text)
+
+
 def stem(path: str) -> str:
     """A file's name without folder and ending."""
     return PurePosixPath(path).stem
@@ -201,6 +208,7 @@ FILTERS = {
     "rerun_address": rerun_address,
     "value_text": value_text,
     "capitalised": capitalised,
+    "in_words": in_words,
     "stem": stem,
 }
 """What templates need of this module."""

@@ -1,15 +1,14 @@
 """Tasks of a run as bars on one time scale, and what they cost."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pipeline import words
-from pipeline.engine import ir
-from pipeline.engine.budget import demand_of
+from pipeline.engine import irtext, spending
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Attempt, Run, Task
-from pipeline.engine.values import ValueProblem
+from pipeline.engine.spending import Spent
 
 PAGE = 200
 
@@ -70,6 +69,7 @@ class Cost:
         gpu_s: GPUs asked for times the time they were held.
         peak_bytes: most memory of one attempt.
         saved_s: how long the reused ones had taken.
+        money: by the prices that the run was made with; 0 where there are none.
     """
 
     step: str
@@ -81,18 +81,17 @@ class Cost:
     gpu_s: float = 0.0
     peak_bytes: int = 0
     saved_s: float = 0.0
+    money: float = 0.0
 
 
-def costs(
-    reader: Reader, tasks: Sequence[Task], attempts: Sequence[Attempt], gpus: Mapping[str, int], now: float
-) -> list[Cost]:
+def costs(reader: Reader, run: Run, tasks: Sequence[Task], attempts: Sequence[Attempt], now: float) -> list[Cost]:
     """Cost of each step in the order of the pipeline.
 
     Args:
         reader: knows the executions that were reused.
+        run: the run.
         tasks: of the run.
         attempts: of the run.
-        gpus: component -> GPUs that its tasks ask for.
         now: running attempts are counted until now.
     """
     tried: dict[str, list[Attempt]] = defaultdict(list)
@@ -102,29 +101,35 @@ def costs(
     for task in tasks:
         if task.is_leaf:
             steps[task.name].append(task)
-    return [_cost(reader, name, members, tried, gpus, now) for name, members in steps.items()]
+    pipeline = irtext.read(reader.pipeline_text(run.run_id))
+    prices = spending.prices_of(run)
+    found = []
+    for name, members in steps.items():
+        spent = [spending.of_task(pipeline, task, tried.get(task.key, ()), now) for task in members]
+        cost = _cost(reader, name, members, [a for task in members for a in tried.get(task.key, ())])
+        seconds, gpu_s, money = (sum(map(of, spent)) for of in (_seconds, _gpu_seconds, prices.of))
+        found.append(replace(cost, seconds=seconds, gpu_s=gpu_s, money=money))
+    return found
 
 
-def _cost(
-    reader: Reader,
-    name: str,
-    members: Sequence[Task],
-    tried: Mapping[str, Sequence[Attempt]],
-    gpus: Mapping[str, int],
-    now: float,
-) -> Cost:
-    own = [(task, attempt) for task in members for attempt in tried.get(task.key, ())]
-    took = [(task, (attempt.ended or now) - attempt.started) for task, attempt in own]
+def _seconds(one: Spent) -> float:
+    return one.seconds
+
+
+def _gpu_seconds(one: Spent) -> float:
+    return one.gpu_s
+
+
+def _cost(reader: Reader, name: str, members: Sequence[Task], own: Sequence[Attempt]) -> Cost:
+    """What was measured of a step: its tasks and their attempts."""
     reused = [task for task in members if task.cached]
     return Cost(
         step=name,
         tasks=len(members),
-        ran=sum(bool(tried.get(task.key)) for task in members),
+        ran=len({attempt.key for attempt in own}),
         reused=len(reused),
-        seconds=sum(seconds for _, seconds in took),
-        cpu_s=sum(float(attempt.usage.get("cpu_s", 0.0)) for _, attempt in own),
-        gpu_s=sum(seconds * gpus.get(task.component, 0) for task, seconds in took),
-        peak_bytes=max((int(attempt.usage.get("max_rss_bytes", 0)) for _, attempt in own), default=0),
+        cpu_s=sum(float(attempt.usage.get("cpu_s", 0.0)) for attempt in own),
+        peak_bytes=max((int(attempt.usage.get("max_rss_bytes", 0)) for attempt in own), default=0),
         saved_s=sum(_original_seconds(reader, task) for task in reused),
     )
 
@@ -138,19 +143,6 @@ def total(costs_of_steps: Sequence[Cost]) -> Cost:
     """Cost of the whole run."""
     summed = {
         name: sum(getattr(cost, name) for cost in costs_of_steps)
-        for name in ("tasks", "ran", "reused", "seconds", "cpu_s", "gpu_s", "saved_s")
+        for name in ("tasks", "ran", "reused", "seconds", "cpu_s", "gpu_s", "saved_s", "money")
     }
     return Cost(step="", peak_bytes=max((cost.peak_bytes for cost in costs_of_steps), default=0), **summed)
-
-
-def gpus_by_component(pipeline: ir.Pipeline) -> dict[str, int]:
-    """How many GPUs the tasks of each component ask for; a number that only a parameter tells counts as none."""
-    found = {}
-    for name, component in pipeline.components.items():
-        executor = pipeline.executors.get(component.executor)
-        if isinstance(executor, ir.Container):
-            try:
-                found[name] = demand_of(executor.resources, {}).gpus
-            except ValueProblem:
-                found[name] = 0
-    return found

@@ -12,6 +12,7 @@ from pipeline.engine.store import Store
 from pipeline.server.domain.cluster import Cluster
 from pipeline.server.domain.comparison import Comparison
 from pipeline.server.domain.models import Models
+from pipeline.server.domain.notices import Notices
 from pipeline.server.domain.pictures import Pictures
 from pipeline.server.domain.recipes import Recipes
 from pipeline.server.domain.results import Results
@@ -35,6 +36,7 @@ class Domain:
     models: Models
     pictures: Pictures
     rounds: Rounds
+    notices: Notices
     cluster: Cluster | None = None
 
 

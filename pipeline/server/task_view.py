@@ -19,7 +19,7 @@ from pipeline.server import log_view
 
 LINES_OF_CAUSE = 12
 MOST_JOB_BYTES = 4 << 20
-_REFERENCE = re.compile(r"""\[?"?/[^\s"]*?([0-9a-f]{8})"?\]?(?=$| ->)""")
+_REFERENCE = re.compile(r"""\[?"?/[^\s"]*?([0-9a-f]{8})"?\]?(?=$| ->|; | \()""")
 _MISS = re.compile(r"^not cached: (?P<what>.*) \(against (?P<label>.+) in run (?P<run>[0-9a-f]{8})\)$", re.DOTALL)
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,17 +93,16 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-def _ready(page: Any) -> Any:
-    """`page.goto` that waits for the console's script, which is loaded once the page has been painted."""
-    goto = page.goto
+def _ready(page: Any, arrive: Callable[..., Any]) -> Callable[..., Any]:
+    """`page.goto` or `page.wait_for_url` that waits for the console's script, which comes after the first paint."""
 
-    def opened(address: str, **how: Any) -> Any:
-        answer = goto(address, **how)
+    def arrived(address: str, **how: Any) -> Any:
+        answer = arrive(address, **how)
         if page.locator("script[data-console]").count():
             page.wait_for_selector("html[data-ready]")
         return answer
 
-    return opened
+    return arrived
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def browser_page(browser: Any, served: Served) -> Iterator[Any]:
     context = browser.new_context(base_url=served.address, viewport={"width": 1366, "height": 768})
     page = context.new_page()
     troubles: list[str] = []
-    page.goto = _ready(page)
+    page.goto, page.wait_for_url = _ready(page, page.goto), _ready(page, page.wait_for_url)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None)
     yield page

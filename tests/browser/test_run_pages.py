@@ -6,7 +6,9 @@ import time
 import pytest
 
 from benchmarks.console_state import ATTRIBUTES, MODELS, Filler
+from pipeline import words
 from pipeline.engine.states import RunState
+from pipeline.server import run_board
 
 RUNNING = {
     "collar_design_labels/ResNet50V2/train-student": "running",
@@ -151,6 +153,28 @@ def test_a_run_is_followed_live_while_the_page_stays_where_it_is(browser_page, s
     browser_page.locator("h1 .state-succeeded").wait_for(timeout=20000)
     thread.join()
     assert browser_page.evaluate("window.sameDocument") is True
+
+
+DURATIONS = (0.0, 0.44, 9.94, 9.96, 59.4, 59.6, 61.0, 125.2, 3599.4, 3600.0, 3660.0, 7261.0, 90061.0)
+
+
+def test_durations_that_go_on_are_written_as_the_server_writes_them(browser_page):
+    browser_page.goto("/")
+    browser_page.wait_for_function("typeof seamline === 'object' && 'duration' in seamline")
+    for name, written in (("duration", words.duration), ("brief", run_board.brief)):
+        assert browser_page.evaluate(f"all => all.map(seamline.{name})", DURATIONS) == [*map(written, DURATIONS)]
+
+
+def test_how_long_a_run_has_taken_goes_on_without_the_server_whatever_the_browsers_clock_says(browser_page, ours):
+    browser_page.clock.install(time="2020-01-01T00:00:00Z")
+    browser_page.goto(f"/runs/{ours}")
+    browser_page.wait_for_load_state("networkidle")
+    browser_page.context.set_offline(True)
+    lasting = browser_page.locator(".said-of-run [data-since]")
+    since, told = (float(lasting.get_attribute(name)) for name in ("data-since", "data-now"))
+    browser_page.clock.pause_at("2020-01-01T03:00:00Z")
+    later = {words.duration(told - since + 3 * 3600 - second) for second in range(60)}  # the page took some to load
+    assert lasting.inner_text() in later
 
 
 def test_what_is_under_the_mouse_stays_there_when_a_failure_appears_above_it(browser_page, served, small_ir):

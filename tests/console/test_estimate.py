@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import compile as compiling
@@ -68,7 +68,6 @@ def test_a_loop_over_what_only_a_task_can_say_counts_once_and_says_so() -> None:
 TASKS = st.lists(st.tuples(st.integers(1, 5), st.floats(0.1, 1000), st.floats(0.1, 4)), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(TASKS)
 def test_a_run_takes_no_less_than_its_longest_chain_and_no_less_than_its_work(
     rows: list[tuple[int, float, float]],

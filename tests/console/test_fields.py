@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components import knobs
@@ -15,19 +15,16 @@ from pipeline.server.domain.recipes import Field
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
 
 
-@settings(deadline=None)
 @given(st.lists(WORDS))
 def test_a_list_of_words_is_read_back_as_it_was(value: list[str]) -> None:
     assert knobs.parse(fields.as_text(value), list) == value
 
 
-@settings(deadline=None)
 @given(st.one_of(st.integers(-(10**12), 10**12), st.floats(allow_nan=False, allow_infinity=False)))
 def test_a_number_is_read_back_as_it_was(value: float) -> None:
     assert knobs.parse(fields.as_text(value), float) == value
 
 
-@settings(deadline=None)
 @given(st.dictionaries(WORDS, st.floats(allow_nan=False, allow_infinity=False)))
 def test_a_struct_is_read_back_as_it_was(value: dict[str, float]) -> None:
     assert knobs.parse(fields.as_text(value), dict) == value

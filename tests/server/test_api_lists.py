@@ -5,7 +5,7 @@ import json
 import sqlite3
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine.database import Database
@@ -55,7 +55,6 @@ def walk(ask, query, between=lambda: None):
         between()
 
 
-@settings(max_examples=200, deadline=None)
 @given(ROWS, queries())
 def test_a_list_in_memory_and_one_in_the_database_are_cut_alike(rows, query):
     database = Database(table(rows))
@@ -65,7 +64,6 @@ def test_a_list_in_memory_and_one_in_the_database_are_cut_alike(rows, query):
     assert page(database, "things", "number", query).total == len(stored)
 
 
-@settings(max_examples=100, deadline=None)
 @given(ROWS, queries())
 def test_rows_that_come_between_two_pages_neither_repeat_nor_hide_others(rows, query):
     connection = table(rows)

@@ -37,7 +37,7 @@ def test_every_reference_leads_somewhere(client):
     assert set(re.findall(r"#/components/schemas/(\w+)", text)) <= set(known)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(BODIES), OBJECTS | VALUES)
 def test_no_json_breaks_the_server(client, path, body):
     text = json.dumps(body)
@@ -49,7 +49,7 @@ def test_no_json_breaks_the_server(client, path, body):
         assert "\n" not in refusal["message"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(BODIES), st.binary(max_size=60) | st.sampled_from([b"[" * 100_000, b'{"a":' * 50_000, b"1" * 5000])
 )
@@ -57,7 +57,7 @@ def test_no_bytes_break_the_server(client, path, body):
     assert client.post(path, content=body).status_code in (200, 400)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(VALUES, st.sampled_from(["root", "deploymentSpec", "components", "pipelineInfo", "schemaVersion"]))
 def test_no_pipeline_spec_breaks_the_server(client, two_steps_ir, value, part):
     import yaml

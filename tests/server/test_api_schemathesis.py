@@ -22,9 +22,9 @@ from pipeline.server.guard import Access
 from pipeline.server.services import Services
 from pipeline.serving import domain
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hypothesis]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 15
+EXAMPLES = settings.default.max_examples // 7  # per operation, and there are dozens
 HOST = {"host": "127.0.0.1"}
 OPERATIONS = [
     (method, path)
@@ -60,9 +60,7 @@ def known(document, two_steps_ir):
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_an_operation_is_as_the_document_says(document, known, method, path):
-    generated = settings(
-        max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )
+    generated = settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
     @generated
     @given(document[path][method].as_strategy(), st.booleans())

@@ -223,7 +223,7 @@ def test_names_are_unique_and_fit_on_one_line(client, two_steps_ir):
     assert tagged.json()["tags"] == {"a": "b"}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_damaged_archive_is_refused_and_never_breaks_the_reader(data):
     source = b"pipelineInfo: {name: x}\nschemaVersion: 2.1.0\nroot: {dag: {tasks: {}}}\n"
@@ -239,7 +239,6 @@ def test_a_damaged_archive_is_refused_and_never_breaks_the_reader(data):
     assert specs.read(text).name
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 @example(b"#")
 @example(b"---")

@@ -28,6 +28,18 @@ def test_a_run_that_waits_is_shown_with_what_it_waits_for(client, engine, two_st
     assert "1 run in progress" in page and f"/runs/{run_id}" in page and "waits for its turn" in page
 
 
+def test_a_first_run_tells_how_long_it_runs_and_promises_no_end(client, engine, services, slow_ir, tmp_path):
+    run_id = engine.create_run(slow_ir, {"mark": str(tmp_path / "runs")})
+    with services.store.exclusive():
+        begun = engine.begin(services.reader.run(run_id))
+        begun.turn()
+        started = services.reader.run(run_id).started
+        for page in ("/", f"/runs/{run_id}"):
+            text = client.get(page).text
+            assert "first time for some steps: no estimate yet" in text and f'data-since="{started}"' in text
+        begun.run()
+
+
 def test_a_failure_is_shown_with_its_cause_in_one_line_and_a_link_to_the_task(client, failed):
     page = client.get("/").text
     assert "1 failed" in page and f'href="/runs/{failed}/task?key=shout"' in page and "exit code 3" in page

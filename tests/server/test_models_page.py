@@ -93,7 +93,7 @@ def test_every_decision_stands_there_with_its_word_and_its_difference(client: Te
     text = client.get("/models").text
     history = text[text.index('class="history"') :]
     assert history.index("reason 3") < history.index("reason 2") < history.index("reason 1")
-    assert "refused" in history and "-0.1000 <small>-0.2000 to -0.0500" in history
+    assert "refused" in history and "−0.1000 <small>−0.2000 to −0.0500" in history
 
 
 @pytest.mark.usefixtures("models")

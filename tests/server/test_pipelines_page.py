@@ -18,7 +18,7 @@ def upload(client: TestClient, text: str, **given: str) -> str:
 
 def test_an_empty_list_says_how_to_upload(client: TestClient) -> None:
     page = client.get("/pipelines").text
-    assert "0 uploaded pipelines" in page
+    assert "No pipeline was uploaded" in page
     assert "kfp --endpoint" in page
 
 

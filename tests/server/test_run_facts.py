@@ -12,6 +12,7 @@ from pipeline.server.run_facts import (
     Change,
     can_retry,
     changes,
+    in_words,
     overall,
     recipe_name,
     short,
@@ -25,6 +26,11 @@ def run(state=RunState.SUCCEEDED, **fields):
 
 def changed(before, after):
     return changes(run(parameters=after), run(parameters=before))
+
+
+def test_a_reason_is_told_in_the_words_for_states():
+    assert in_words("was SKIPPED: upstream train is FAILED") == "was skipped: upstream train is failed"
+    assert in_words("was CANCELED; FAILED_ONCE is a name") == "was stopped; FAILED_ONCE is a name"
 
 
 def test_a_value_that_changed_is_told_with_both_values():

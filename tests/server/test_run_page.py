@@ -5,6 +5,7 @@ import re
 import pytest
 
 from pipeline.engine.states import RunState
+from pipeline.server import assets
 
 
 def run_of(engine, text, execute=True, **parameters):
@@ -78,7 +79,10 @@ def test_a_pipeline_that_is_not_ours_opens_with_its_graph(client, succeeded):
 def test_no_page_has_inline_style_or_script(client, failed):
     for tab in ("dag", "tasks", "parameters", "cost", "events"):
         page = client.get(f"/runs/{failed}?tab={tab}").text
-        assert not re.search(r"<style|\sstyle=|<script(?! src=)|\son\w+=", page), tab
+        for allowed in (assets.style(), assets.start()):  # by their hashes
+            page = page.replace(f">{allowed}</", "></", 1)
+        assert len(re.findall(r"<style></style>|<script data-console=\S+></script>", page)) == 2, tab
+        assert not re.search(r"<style>[^<]|<script[^>]*>[^<]|\sstyle=|\son\w+=", page), tab
 
 
 def test_tasks_lie_on_one_scale_and_can_be_chosen(client, failed):

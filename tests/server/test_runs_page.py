@@ -71,7 +71,7 @@ def test_nothing_found_is_not_an_empty_folder(client, three):
 
 def test_a_click_on_the_heading_turns_the_sort_round(client, three):
     page = client.get("/runs?sort=name").text
-    assert re.search(r'aria-sort="ascending"><a href="/runs\?sort=-name">run</a>', page)
+    assert re.search(r'aria-sort="ascending"><a href="/runs\?sort=-name">Run</a>', page)
 
 
 def test_twenty_five_runs_a_page_and_the_next_page_goes_on_after_the_last(client, engine, two_steps_ir):

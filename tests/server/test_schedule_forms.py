@@ -1,8 +1,12 @@
 """Schedules in the console: made from a run, previewed, edited, paused without surprise, run now."""
 
+from dataclasses import dataclass, field, replace
+
 import pytest
 
+from pipeline.console.notices import LocalNotices
 from pipeline.engine.recurring import RecurringRuns
+from pipeline.notices import Undelivered
 
 WHEN = {"kind": "cron", "cron": "30 2 * * MON-FRI", "time_zone": "Europe/Berlin"}
 
@@ -29,6 +33,21 @@ def test_a_run_becomes_a_schedule_with_its_pipeline_and_its_parameters(client, s
     form = client.get("/schedules/new", params={"run": source, "format": "json"}).json()["form"]
     assert (form["display_name"], form["source"]) == ("the demo", f"run:{source}")
     assert '"word": "nightly"' in form["parameters"]
+
+
+@pytest.mark.parametrize("sent", [{}, {"parameters": ""}, {"parameters": "{}"}])
+def test_a_bare_post_schedules_a_run_with_the_parameters_that_it_had(client, source, sent):
+    made = client.post("/schedules/new", data={"source": f"run:{source}"} | sent)
+    assert made.status_code == 303, made.text
+    spec = shown(client, made.headers["location"])["recurring"]["spec"]
+    assert (spec["display_name"], spec["parameters"]["word"]) == ("the demo", "nightly")
+
+
+def test_a_field_that_an_edit_does_not_send_stays_as_it_is(client, schedule):
+    assert client.post(schedule + "/edit", data={"display_name": "renamed"}).status_code == 303
+    row = shown(client, schedule)
+    assert row["recurring"]["spec"]["display_name"] == "renamed"
+    assert row["recurring"]["spec"]["parameters"] == {"word": "nightly"} and "02:30" in row["words"]
 
 
 def test_the_next_five_times_and_the_words_show_before_anything_is_made(client):
@@ -124,6 +143,48 @@ def test_a_receiver_of_webhooks_is_added_and_removed_and_its_path_is_never_shown
     found = client.get("/notifications", params={"format": "json"}).json()["receivers"]
     client.post(f"/notifications/{found[0]['notification_id']}/remove")
     assert client.get("/notifications", params={"format": "json"}).json()["receivers"] == []
+
+
+@dataclass
+class Receiver:
+    """Takes what is sent to it, or answers with an error."""
+
+    problem: str = ""
+    got: list[bytes] = field(default_factory=list)
+
+    def post(self, url, body, headers):
+        if self.problem:
+            raise Undelivered(self.problem)
+        self.got.append(body)
+
+
+@pytest.fixture
+def receiver(client, services, monkeypatch):
+    """The address of the one receiver of webhooks, and what it got."""
+    one = Receiver()
+    monkeypatch.setattr(services, "domain", replace(services.domain, notices=LocalNotices(one)))
+    client.post("/notifications", data={"url": "https://hooks.example.org/secret/path"})
+    [found] = client.get("/notifications", params={"format": "json"}).json()["receivers"]
+    return f"/notifications/{found['notification_id']}", one
+
+
+def test_a_test_message_is_sent_at_once_and_the_page_says_that_it_arrived(client, receiver):
+    address, one = receiver
+    assert f'action="{address}/test"' in client.get("/notifications").text
+    page = client.post(f"{address}/test")
+    assert page.status_code == 200 and "The test reached https://hooks.example.org/…" in page.text
+    assert b"this is a test" in one.got[0] and len(one.got) == 1
+
+
+def test_a_test_message_that_does_not_arrive_says_why(client, receiver):
+    address, one = receiver
+    one.problem = "HTTP 404"
+    page = client.post(f"{address}/test")
+    assert page.status_code == 502 and "HTTP 404" in page.text and "secret/path" not in page.text
+
+
+def test_a_test_for_nobody_is_not_found(client):
+    assert client.post("/notifications/nobody/test").status_code == 404
 
 
 def test_an_address_that_is_none_is_said_beside_the_form(client):

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pipeline import serving
 from pipeline.engine.states import RUN_ENDED, RunState
 from pipeline.engine.store import Store
 
@@ -30,7 +31,7 @@ def served(state: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str]
     command = [sys.executable, "-m", "pipeline", "serve", "--port", "0", "--state", str(state), *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        line = process.stderr.readline()
+        line = next(line for line in process.stderr if not line.startswith("listens "))
         assert line.startswith("console "), line + process.stderr.read()
         yield process, line.split()[1]
     finally:
@@ -103,6 +104,23 @@ def test_other_machines_are_let_in_only_with_a_token(state_dir, tmp_path):
     short = tmp_path / "token"
     short.write_text("1234")
     assert "16 or more" in seamline("serve", "--token-file", short, "--state", state_dir).stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_an_address_that_stands_for_all_is_told_by_the_machines_name(host):
+    assert serving.Address(host, 8080).name == socket.gethostname()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "10.0.0.5", "pictures.example.org"])
+def test_any_other_address_is_told_as_it_was_given(host):
+    assert serving.Address(host, 8080).name == host
+
+
+def test_a_server_for_all_prints_links_that_can_be_opened(state_dir, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef")
+    with served(state_dir, "--host", "0.0.0.0", "--token-file", str(token)) as (_, address):
+        assert address.startswith(f"http://{socket.gethostname()}:")
 
 
 def test_a_port_that_is_taken_is_one_clear_line(state_dir):

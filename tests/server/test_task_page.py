@@ -92,6 +92,10 @@ def test_references_in_a_difference_are_told_by_the_end_of_their_digests() -> No
     listed = 'parameter x ["/tmp/demo_state/da...8ba3a96a29e331ba7ddb7a"] -> nothing'
     assert task_view.shortened(listed) == "parameter x …ba7ddb7a -> nothing"
     assert task_view.shortened("parameter epochs 3 -> 4") == "parameter epochs 3 -> 4"
+    assert (
+        task_view.shortened(f"not cached: {listed}; x 1 -> 2 (against a in run 8a1d0b10)")
+        == "not cached: parameter x …ba7ddb7a -> nothing; x 1 -> 2 (against a in run 8a1d0b10)"
+    )
 
 
 def test_a_reused_task_shows_log_curves_and_attempts_of_where_it_ran(

@@ -7,7 +7,7 @@ from typing import Protocol
 from pipeline.engine.records import Run
 from pipeline.engine.store import Store
 
-GAIN, NOISE, LOSS, UNKNOWN = "gain", "noise", "loss", "unknown"
+GAIN, NOISE, LOSS, SAME, UNKNOWN = "gain", "noise", "loss", "same", "unknown"
 FIXED, BROKEN, CHANGED = "fixed", "broken", "changed"
 
 
@@ -21,7 +21,8 @@ class Paired:
         first, second: values from 0 to 1; None where undefined.
         difference: second minus first.
         low, high: its paired 95 % bootstrap interval.
-        verdict: `gain` (interval above zero), `loss` (below), `noise` (it spans zero), `unknown` (undefined).
+        verdict: `gain` (interval above zero), `loss` (below), `noise` (it spans zero), `same` (it is zero),
+            `unknown` (undefined).
         pictures: how many both were judged on.
     """
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import NotFound, PipelineError
-from pipeline.server import rendering
+from pipeline.server import form_fields, rendering
 from pipeline.server.domain.cluster import Cluster
 
 
@@ -56,7 +55,7 @@ def rerun(request: Request) -> Response:
 
 async def rerun_now(request: Request) -> Response:
     """Starts the new run."""
-    task, changes = _asked(await request.form())
+    task, changes = _asked(await form_fields.read(request))
     made = await run_in_threadpool(_there(request).rerun, request.path_params["run_id"], task, _changes(changes))
     return RedirectResponse(f"/cluster/runs/{made}", 303)
 
@@ -72,7 +71,7 @@ def send(request: Request) -> Response:
 
 async def send_now(request: Request) -> Response:
     """Starts a run of this machine there."""
-    name = str((await request.form()).get("run", ""))
+    name = (await form_fields.read(request)).get("run", "")
 
     def start() -> str:
         reader = request.app.state.services.reader
@@ -89,8 +88,8 @@ def _there(request: Request) -> Cluster:
     return there
 
 
-def _asked(given: QueryParams | FormData) -> tuple[str, str]:
-    return str(given.get("task", "")), str(given.get("changes", ""))
+def _asked(given: Mapping[str, str]) -> tuple[str, str]:
+    return given.get("task", ""), given.get("changes", "")
 
 
 def _changes(text: str) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from pipeline.engine.records import Run
 from pipeline.engine.run_list import Filter, RunList
 from pipeline.engine.states import RUN_ENDED
 from pipeline.errors import PipelineError
-from pipeline.server import coming, rendering
+from pipeline.server import coming, form_fields, rendering
 from pipeline.server.domain.results import Score
 from pipeline.server.run_facts import Cause, Progress, causes, progress, recipe_name
 from pipeline.server.services import Services
@@ -119,7 +119,7 @@ def _time(text: str) -> float | None:
 
 async def seen(request: Request) -> Response:
     """Puts away the failures that were shown; runs that fail later are shown again."""
-    given = str((await request.form()).get("until", ""))
+    given = (await form_fields.read(request)).get("until", "")
     until = _time(given)
     if until is None:
         raise PipelineError(f"until={given!r} is no time; give seconds since 1970")

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import PipelineError
-from pipeline.server import history_chart, rendering
+from pipeline.server import form_fields, history_chart, rendering
 from pipeline.server.domain.models import Champion, Registry
 from pipeline.server.services import Services
 
@@ -53,8 +53,8 @@ def models(request: Request) -> Response:
 async def roll_back(request: Request) -> Response:
     """Puts an earlier champion of an attribute in force again."""
     services: Services = request.app.state.services
-    form = await request.form()
-    given = {name: str(form.get(name, "")) for name in ("data_root", "attribute", "number", "why")}
+    form = await form_fields.read(request)
+    given = {name: form.get(name, "") for name in ("data_root", "attribute", "number", "why")}
     number = _number(given["number"])
     if len(given["why"]) > LONGEST_WHY:
         raise PipelineError(f"the reason has {len(given['why'])} characters; give up to {LONGEST_WHY}")

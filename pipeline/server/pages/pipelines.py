@@ -15,7 +15,7 @@ from pipeline.engine import experiments, irtext
 from pipeline.engine.catalogue import COLUMNS, VERSION_COLUMNS, Catalogue, Labels, loaded_pipeline, loaded_version
 from pipeline.engine.listing import Place, Query
 from pipeline.errors import NotFound, PipelineError
-from pipeline.server import rendering
+from pipeline.server import form_fields, rendering
 from pipeline.server.api import fields, packages
 from pipeline.server.limits import UPLOAD_BYTES
 from pipeline.server.services import Services
@@ -46,7 +46,8 @@ async def upload(request: Request) -> Response:
         file = form.get(FILE)
         data = await file.read(UPLOAD_BYTES) if isinstance(file, UploadFile) else b""
         file_name = file.filename or "" if isinstance(file, UploadFile) else ""
-        given = {key: str(form.get(key) or "").strip() for key in ("name", "description", "pipeline_id")}
+        texts = form_fields.texts([item for item in form.multi_items() if item[0] != FILE])
+        given = {key: texts.get(key, "").strip() for key in ("name", "description", "pipeline_id")}
     return await run_in_threadpool(_upload, request, PurePosixPath(file_name).name, data, given)
 
 
@@ -75,8 +76,8 @@ def experiments_page(request: Request) -> Response:
 
 async def change_experiment(request: Request) -> Response:
     """Makes an experiment, or puts one away or takes it out again."""
-    form = await request.form()
-    given = {key: str(form.get(key) or "").strip() for key in ("name", "description", "archive", "unarchive")}
+    form = await form_fields.read(request)
+    given = {key: (form.get(key) or "").strip() for key in ("name", "description", "archive", "unarchive")}
     return await run_in_threadpool(_change_experiment, request, given)
 
 

@@ -14,7 +14,7 @@ from pipeline import words
 from pipeline.engine import graph
 from pipeline.engine.records import Run, Task
 from pipeline.errors import NotFound
-from pipeline.server import plan_view, rendering, rerun_form, task_view
+from pipeline.server import form_fields, plan_view, rendering, rerun_form, task_view
 from pipeline.server.rerun_form import Filled
 from pipeline.server.services import Services
 
@@ -36,7 +36,7 @@ def page(request: Request) -> Response:
 
 async def start(request: Request) -> Response:
     """Makes the new run and goes to it; a form with errors comes back as it was filled in."""
-    given = rerun_form.asked((await request.form()).items())
+    given = rerun_form.asked((await form_fields.read(request)).items())
     return await run_in_threadpool(_start, request, given)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import NotFound, PipelineError
-from pipeline.server import rendering
+from pipeline.server import form_fields, rendering
 from pipeline.server.domain.rounds import Rounds, Wish
 
 
@@ -20,7 +20,7 @@ def rounds(request: Request) -> Response:
 
 async def watch(request: Request) -> Response:
     """Has the server watch a folder."""
-    given = {name: str(value) for name, value in (await request.form()).items()}
+    given = await form_fields.read(request)
     wish = Wish(**{f.name: given[f.name] for f in fields(Wish) if f.name in given})
     return await run_in_threadpool(_watch, request, wish)
 
@@ -37,8 +37,8 @@ def _watch(request: Request, wish: Wish) -> Response:
 
 async def act(request: Request) -> Response:
     """Look now, pause, resume, forget, backfill."""
-    form = await request.form()
-    chosen, mode = [str(name) for name in form.getlist("round")], str(form.get("mode", "coalesce"))
+    form = await form_fields.read(request)
+    chosen, mode = form.getlist("round"), form.get("mode", "coalesce")
     return await run_in_threadpool(_act, request, chosen, mode)
 
 

@@ -11,13 +11,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from pipeline import words
-from pipeline.engine import irtext, rerun
+from pipeline.engine import irtext, rerun, spending
 from pipeline.engine.records import Run, Task
 from pipeline.engine.run_list import RunList
 from pipeline.engine.run_pages import RunPages
 from pipeline.engine.states import RUN_ENDED
 from pipeline.errors import NotFound, PipelineError
-from pipeline.server import rendering, run_board, run_dag, run_facts, run_parameters, run_tasks
+from pipeline.server import form_fields, rendering, run_board, run_dag, run_facts, run_parameters, run_tasks, task_view
 from pipeline.server.domain.results import Board
 from pipeline.server.services import Services
 
@@ -151,7 +151,12 @@ def _tasks(view: View) -> Shown:
     first = _whole_number(query.get("from", "0"), "from")
     names = list(dict.fromkeys(task.name for task in view.tasks if task.is_leaf))
     bars = found[first : first + run_tasks.PAGE]
-    extra = {"names": names, "states": list(words.SHAPES), "page_size": run_tasks.PAGE}
+    extra = {
+        "names": names,
+        "states": list(words.SHAPES),
+        "page_size": run_tasks.PAGE,
+        "shortened": task_view.shortened,
+    }
     return {"bars": bars, "first": first, "matching": len(found), "wanted": wanted}, extra
 
 
@@ -175,11 +180,10 @@ def _parameters(view: View) -> Shown:
 
 
 def _cost(view: View) -> Shown:
-    pipeline = irtext.read(view.services.reader.pipeline_text(view.run.run_id))
-    gpus = run_tasks.gpus_by_component(pipeline)
     attempts = view.listed.attempts(view.run.run_id)
-    found = run_tasks.costs(view.services.reader, view.tasks, attempts, gpus, view.now)
-    return {"costs": found, "total": run_tasks.total(found)}, {}
+    found = run_tasks.costs(view.services.reader, view.run, view.tasks, attempts, view.now)
+    budget = {"gpu_hours": spending.limit(view.run.parameters), "currency": spending.prices_of(view.run).currency}
+    return {"costs": found, "total": run_tasks.total(found), **budget}, {}
 
 
 def _events(view: View) -> Shown:
@@ -235,7 +239,7 @@ def retry(request: Request) -> Response:
 
 async def archive(request: Request) -> Response:
     """Puts a run away; `archived=0` takes it back."""
-    away = str((await request.form()).get("archived", "1")) != "0"
+    away = (await form_fields.read(request)).get("archived", "1") != "0"
     return await run_in_threadpool(_put_away, request, away)
 
 

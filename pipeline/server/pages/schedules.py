@@ -17,7 +17,7 @@ from pipeline.engine.records import Run
 from pipeline.engine.recurring import RecurringRun, RecurringRuns, what_catch_up_would_launch
 from pipeline.engine.ticker import Ticker
 from pipeline.errors import NotFound, PipelineError
-from pipeline.server import rendering, schedule_form
+from pipeline.server import form_fields, rendering, schedule_form
 from pipeline.server.schedule_form import Form
 
 NEXT, LATEST, OFFERED_RUNS = 5, 5, 30
@@ -64,20 +64,33 @@ def edit(request: Request) -> Response:
 
 async def save(request: Request) -> Response:
     """Makes or changes one."""
-    given = {name: str(value) for name, value in (await request.form()).items()}
+    given = dict(await form_fields.read(request))
     recurring_id = request.path_params.get("recurring_id", "")
-    return await run_in_threadpool(_save, request, {"cache": ""} | given, recurring_id)
+    return await run_in_threadpool(_save, request, given, recurring_id)
 
 
 def _save(request: Request, given: Mapping[str, str], recurring_id: str) -> Response:
-    form = schedule_form.read(given, Form())
     table, now = _table(request), request.app.state.services.clock.now()
+    form = schedule_form.read(given, Form())
     try:
+        form = schedule_form.read(_without_empty_parameters(given), _kept(request, form.source, recurring_id))
         spec = schedule_form.spec(form, _pipeline(request, form.source))
         made = table.update(recurring_id, spec, now) if recurring_id else table.create(spec, now)
     except PipelineError as error:
         return _form(request, form, recurring_id, str(error))
     return RedirectResponse(f"/schedules/{made.recurring_id}", 303)
+
+
+def _kept(request: Request, source: str, recurring_id: str) -> Form:
+    """What holds where a field was not sent: what the schedule has, or what the run had that it is made from."""
+    if recurring_id:
+        return schedule_form.written(_table(request).get(recurring_id).spec)
+    kind, _, run_id = source.partition(":")
+    return schedule_form.read(_of_run(request, run_id) if kind == "run" else {}, Form())
+
+
+def _without_empty_parameters(given: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: text for name, text in given.items() if name != "parameters" or text.strip() not in ("", "{}")}
 
 
 async def act(request: Request) -> Response:

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, ImmutableMultiDict
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -18,8 +17,9 @@ from pipeline.engine import experiments
 from pipeline.engine.listing import Query
 from pipeline.engine.records import About
 from pipeline.errors import NotFound, PipelineError
-from pipeline.server import folder_list, rendering
+from pipeline.server import folder_list, form_fields, rendering
 from pipeline.server.domain.recipes import Asked, DataRound, Estimate, Form
+from pipeline.server.form_fields import Fields
 from pipeline.server.preparing import Preparation, Preparations
 from pipeline.server.services import Services
 
@@ -53,19 +53,19 @@ def page(request: Request) -> Response:
 
 async def start(request: Request) -> Response:
     """Starts the run, or shows the form again with what is wrong beside the field."""
-    form = await request.form()
+    form = await form_fields.read(request)
     return await run_in_threadpool(_start, request, form)
 
 
 async def check(request: Request) -> Response:
     """The form again with what is wrong and what it will take, for those without the script."""
-    form = await request.form()
+    form = await form_fields.read(request)
     return await run_in_threadpool(lambda: _shown(request, _filled(request, form)))
 
 
 async def estimate(request: Request) -> Response:
     """The estimate alone, for a form that is being filled in."""
-    form = await request.form()
+    form = await form_fields.read(request)
     return await run_in_threadpool(_estimated, request, form)
 
 
@@ -90,7 +90,7 @@ def folders(request: Request) -> Response:
     return rendering.respond(request, "submit_folders.html", {"folder": found})
 
 
-def _start(request: Request, form: FormData) -> Response:
+def _start(request: Request, form: Fields) -> Response:
     services: Services = request.app.state.services
     if not any(form.get(name) for name in (*KINDS[:2], "clone")):
         raise PipelineError("nothing says what to start; send recipe=NAME, version=ID or clone=RUN, or open /submit")
@@ -173,7 +173,7 @@ def _shown(request: Request, filled: Filled, status: int = 200, error: str = "")
     )
 
 
-def _estimated(request: Request, sent: FormData) -> Response:
+def _estimated(request: Request, sent: Fields) -> Response:
     services: Services = request.app.state.services
     filled = _filled(request, sent)
     form = services.domain.recipes.form(services.store, filled.asked)
@@ -221,10 +221,10 @@ def _earlier_data(services: Services) -> list[str]:
     return sorted({address for address in given if address})
 
 
-def _filled(request: Request, sent: ImmutableMultiDict[str, Any]) -> Filled:
+def _filled(request: Request, sent: Fields) -> Filled:
     services: Services = request.app.state.services
     # A checkbox follows a hidden `false` of its name: the last one counts.
-    values = {name: str(value).replace("\r\n", "\n") for name, value in sent.multi_items()}
+    values = {name: value.replace("\r\n", "\n") for name, value in sent.multi_items()}
     settings = {name.removeprefix(SETTING): value for name, value in values.items() if name.startswith(SETTING)}
     kind, name, clone = _source(services, values)
     asked = Asked(kind, name, settings, values.get("data", "").strip(), clone)
@@ -254,9 +254,9 @@ def _address_of_source(chosen: str, clone: str) -> str:
     return "/submit?" + urlencode(asked | ({"clone": clone} if clone and kind != "run" else {}))
 
 
-def _token(form: FormData, filled: Filled) -> str:
+def _token(form: Fields, filled: Filled) -> str:
     """Names what was sent: the same form sent twice makes one run, an edited one another."""
-    sent = urlencode([(k, str(v)) for k, v in form.multi_items()])
+    sent = urlencode(form.multi_items())
     return hashlib.blake2s((filled.token or uuid.uuid4().hex).encode() + sent.encode(), digest_size=12).hexdigest()
 
 

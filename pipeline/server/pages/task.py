@@ -13,7 +13,7 @@ from pipeline import words
 from pipeline.engine.records import Attempt, Run, Task
 from pipeline.engine.states import RUN_ENDED, TASK_ENDED, TaskState
 from pipeline.errors import NotFound
-from pipeline.server import curves, log_view, rendering, task_values, task_view
+from pipeline.server import awaited_task, curves, log_view, rendering, task_values, task_view
 from pipeline.server.curves import Chart
 from pipeline.server.log_view import Found, Page
 from pipeline.server.task_view import Execution
@@ -28,6 +28,9 @@ def page(request: Request) -> Response:
     key = request.query_params.get("key", "")
     task = reader.task_at(run.run_id, key)
     if task is None or not task.is_leaf:
+        awaited = awaited_task.find(task_view.pipeline_of(reader, run), run, reader.tasks(run.run_id), key)
+        if awaited:
+            return rendering.respond(request, "task_awaited.html", {"run": _named(run), "task": awaited})
         task = reader.task(run.run_id, key)  # a label will do; else this says what there is
     if (run.run_id, task.key) != (request.path_params["run_id"], key):
         query = dict(request.query_params) | {"key": task.key}
@@ -46,7 +49,7 @@ def _page(request: Request, run: Run, task: Task) -> Response:
     log, found = _log(request, attempt)
     now = services.clock.now()
     data = {
-        "run": {"run_id": run.run_id, "name": run.name, "state": run.state, "word": words.run_word(run)},
+        "run": _named(run),
         "task": task,
         "word": words.task_word(task),
         "cause": task_view.cause(pipeline, task, ran, tasks),
@@ -64,6 +67,10 @@ def _page(request: Request, run: Run, task: Task) -> Response:
         "seconds_left": task_view.seconds_left(reader, task, now) if task.state is TaskState.RUNNING else None,
     }
     return rendering.respond(request, "task.html", data, **_around(request, run, task, ran, attempt, tasks))
+
+
+def _named(run: Run) -> Mapping[str, str]:
+    return {"run_id": run.run_id, "name": run.name, "state": run.state, "word": words.run_word(run)}
 
 
 def _around(
