@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STATE ?= .seamline
 
-.PHONY: help install demo test test-all check format golden docs lock clean
+.PHONY: help install demo test test-all test-containers explore check format golden docs lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,10 +24,16 @@ demo: install    ## draw a small data set, run the whole pipeline on it, score i
 	@$(BIN)/seamline run pipeline/recipes/demo.toml --state $(STATE)
 
 test: install    ## the tests (minutes, no network, no GPU)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: install  ## the slower suites too
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m ''
+
+test-containers: install  ## images, the Docker launcher and parity on a real Docker Engine (root, docker.io, debootstrap)
+	@$(BIN)/python -m pytest -n 0 -m '' tests/containers
+
+explore: install   ## property tests with new random examples, ten times as many (a quarter of an hour)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m hypothesis --hypothesis-profile explore
 
 check: install   ## format, lint, types, tests, and generated files up to date
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
@@ -42,9 +48,12 @@ golden: install  ## rewrite the golden files; review the diff
 docs: install    ## rewrite the generated pages
 	@$(BIN)/python -m pipeline.reference_pages
 
-lock:            ## resolve the dependencies anew into requirements.lock
+LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+lock:            ## resolve the dependencies anew: requirements.lock, and from it what the images install
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev --no-header --quiet pyproject.toml -o requirements.lock
+	@$(LOCK) --extra dev pyproject.toml -o requirements.lock
+	@$(LOCK) --no-annotate --constraint requirements.lock pyproject.toml -o docker/requirements.lock
+	@$(LOCK) --no-annotate --constraint requirements.lock --extra gpu pyproject.toml -o docker/requirements-gpu.lock
 
 clean:           ## remove the environment and all runs
 	rm -rf $(VENV) $(STATE) build

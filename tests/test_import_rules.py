@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATIONS = ("components.knobs", "components.errors", "components.entry", "components.progress")
+FOUNDATIONS = ("components.knobs", "components.errors", "components.entry", "components.progress", "components.idle")
 LIBRARIES = ("components.artifacts", "components.vision")
 ARRAYS = ("numpy", "pandas", "pyarrow")
 FOREIGN = "any library"
@@ -40,7 +40,9 @@ RULES = (
             *ARRAYS,
             "google",
             "google_crc32c",
+            "requests",
             "safetensors",
+            "urllib3",
         ),
     ),
     Rule("components/vision/*", (*LIBRARIES, *FOUNDATIONS, FOREIGN), ("kfp", "google")),
@@ -50,19 +52,26 @@ RULES = (
     Rule("components/declare.py", ("components.knobs", "kfp")),
     Rule("components/*.py", FOUNDATIONS),
     Rule(
-        "pipeline/recipe*.py", ("components.*.settings", *FOUNDATIONS[:2], "pipeline.errors", "pipeline.recipe_tables")
+        "pipeline/recipe*.py",
+        ("components.*.settings", *FOUNDATIONS[:3], "pipeline.errors", "pipeline.recipe", "pipeline.recipe_tables"),
     ),
     Rule("pipeline/dag.py", ("components.*.component", "pipeline.recipe", "pipeline.placement", "kfp")),
-    Rule("pipeline/placement.py", ("pipeline.recipe", "pipeline.recipe_tables", "kfp")),
-    Rule("pipeline/compile.py", ("components.knobs", "pipeline.dag", "pipeline.placement", "pipeline.recipe", "kfp")),
+    Rule("pipeline/placement.py", ("components.images", "pipeline.recipe", "pipeline.recipe_tables", "kfp")),
+    Rule(
+        "pipeline/compile.py",
+        ("components.knobs", "pipeline.dag", "pipeline.placement", "pipeline.recipe", "pipeline.recipe_*", "kfp"),
+    ),
     Rule("pipeline/code_identity.py", ()),
-    Rule("pipeline/engine/launch*", ("pipeline.engine", "pipeline.errors", "yaml", "docker", "kubernetes")),
+    Rule("pipeline/engine/*launch*", ("pipeline.engine", "pipeline.errors", "yaml", "docker", "kubernetes")),
+    Rule("pipeline/engine/docker_*", ("pipeline.engine", "pipeline.errors", "docker")),
+    Rule("pipeline/engine/kubernetes_api.py", ("pipeline.engine", "pipeline.errors", "kubernetes", "urllib3")),
     Rule("pipeline/engine/*", ("pipeline.engine", "pipeline.errors", "yaml", "croniter", "cron_descriptor")),
     Rule(
         "pipeline/server/*",
         ("pipeline.engine", "pipeline.server", "pipeline.errors", "pipeline.words", FOREIGN),
         ("kfp",),
     ),
+    Rule("pipeline/images.py", ("components.images", "pipeline.errors", "docker")),
     Rule("pipeline/remote.py", ("pipeline", "components.progress", FOREIGN), ("pipeline.cli", "kfp")),
     Rule("pipeline/cli.py", ("pipeline", "components", FOREIGN)),
     Rule("pipeline/__main__.py", ("pipeline.cli",)),

@@ -11,7 +11,7 @@ from pipeline.server import app, limits, live
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/console.md").read_text(encoding="utf-8")
-SCRIPT = (ROOT / "pipeline/server/static/js/00-foundation.js").read_text(encoding="utf-8")
+SCRIPT = (ROOT / "pipeline/server/static/start.js").read_text(encoding="utf-8")
 PICTURES = sorted((ROOT / "docs/images").glob("console-*.png"))
 
 

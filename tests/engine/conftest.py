@@ -104,6 +104,7 @@ class FakeLauncher:
         self.does: dict[str, Any] = {}
         self.started: list[str] = []
         self.environments: dict[str, Mapping[str, str]] = {}
+        self.gpus: dict[str, tuple[int, ...]] = {}
         self.running: dict[str, Running] = {}
         self.most_at_once = 0
         self.deaf = False  # an engine that is killed signals nobody
@@ -114,7 +115,7 @@ class FakeLauncher:
         values = message.get("inputs", {}).get("parameterValues", {})
         told = self.does.get(key, self.does.get(job.command[1], Happening()))
         self.running[str(job.directory)] = Running(job, key, message, told(values) if callable(told) else told)
-        self.environments[key] = job.environment
+        self.environments[key], self.gpus[key] = job.environment, job.gpus
         return str(job.directory)
 
     def release(self, handle: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine.budget import Budget, Demand, demand_of, quantity
@@ -41,7 +41,6 @@ def test_a_task_takes_what_the_ir_says_or_one_slot() -> None:
         demand_of(named, {})
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.5, 6), st.integers(0, 6), st.integers(0, 3)), max_size=12))
 def test_what_runs_together_fits_or_runs_alone_and_no_gpu_is_lent_twice(wishes: list[tuple[float, int, int]]) -> None:
     ledger = Ledger(Budget(4.0, 4, 2))
@@ -79,7 +78,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(LINES, st.lists(st.integers(0, 400), max_size=6))
 def test_a_log_read_in_pieces_says_the_same_as_read_at_once(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cuts: list[int]

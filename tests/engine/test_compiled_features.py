@@ -6,7 +6,9 @@ from typing import Any, Optional
 from kfp import dsl
 from kfp.dsl import Dataset, Input, Model, Output, OutputPath, PipelineTaskFinalStatus
 
+from pipeline import recipe
 from pipeline.engine.states import RunState
+from pipeline.recipe_loops import for_tasks
 
 
 def test_sibling_loops_in_a_loop_collect_in_order_whoever_ends_first(
@@ -387,7 +389,8 @@ def test_the_dag_of_the_demo_runs_whole_and_its_second_run_is_cached(machine: An
     text = (Path(__file__).parent.parent / "dag" / "golden" / "demo.yaml").read_text()
     text = text.replace("- python\n        - -m\n", "- run\n")
     given = {"rounds": [{"name": "round1", "uri": "/r1", "digest": "d"}], "data_root": "/data"}
-    given |= {"models": [{"name": "m"}], "attributes": [{"name": "sleeve"}, {"name": "collar"}]}
+    items = {"models": [{"name": "m"}], "attributes": [{"name": "sleeve"}, {"name": "collar"}]}
+    given |= {loop: for_tasks(loop, named, recipe.load("demo", ()).generations) for loop, named in items.items()}
     first = machine.run(text, **given)
     assert set(machine.states(first).values()) == {"SUCCEEDED"}
     started = len(machine.launcher.started)

@@ -66,6 +66,7 @@ TRACEBACK = ("Traceback (most recent call last):", '  File "step.py", line 3, in
             "disk full",
             "exit code 1: OSError: [Errno 28] No space left on device: '/data/x'",
         ),
+        (Evidence(75, ("error: gs://b/x: no answer",)), "unreachable", "exit code 75: error: gs://b/x: no answer"),
         (Evidence(1, TRACEBACK), "bug", "exit code 1: ValueError: no such fold"),
         (Evidence(-11), "bug", "killed by SIGSEGV"),
         (Evidence(-40), "bug", "killed by signal 40"),
@@ -113,6 +114,7 @@ def test_each_class_has_a_budget_of_its_own(on_gpu: bool, company: bool) -> None
     limits = {str(kind): retries.policy_for(Failure(kind, "cause", "fix"), around).limit for kind in FailureKind}
     assert limits == {
         "not started": 0,
+        "unreachable": 3,
         "preempted": 5,
         "out of memory": int(company),
         "timeout": 2,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine.values import (
@@ -49,14 +49,12 @@ def test_numbers_are_plain_decimals_where_the_text_also_names_an_output() -> Non
     assert as_text(0.00001, decimal=True) == "0.00001"
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_equal_values_have_one_text_and_plain_changes_nothing_twice(value: Any) -> None:
     assert plain(plain(value)) == plain(value)
     assert canonical(plain(value)) == canonical(value)
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**53), 2**53))
 def test_an_integral_float_is_the_integer(number: int) -> None:
     assert canonical(float(number)) == str(number)

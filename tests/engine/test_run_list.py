@@ -91,7 +91,7 @@ def test_an_unknown_sort_or_a_page_after_nothing_is_refused(listed):
         listed.page(Filter(), Order(after="x"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     runs=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=12),
     by=st.sampled_from(["started", "name", "took"]),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine import graph
@@ -22,7 +22,6 @@ def acyclic(draw: Any) -> dict[str, Task]:
     return {t.name: t for t in draw(st.permutations(tasks))}
 
 
-@settings(deadline=None)
 @given(acyclic())
 def test_every_task_comes_after_its_dependencies(tasks: dict[str, Task]) -> None:
     order = graph.order(tasks)
@@ -30,7 +29,6 @@ def test_every_task_comes_after_its_dependencies(tasks: dict[str, Task]) -> None
     assert all(order.index(d) < order.index(t.name) for t in tasks.values() for d in t.dependencies)
 
 
-@settings(deadline=None)
 @given(acyclic())
 def test_descendants_are_the_transitive_dependents(tasks: dict[str, Task]) -> None:
     def depends(name: str, on: str) -> bool:

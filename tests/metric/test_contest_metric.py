@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import DataError
@@ -182,7 +182,6 @@ def tables(draw):
 
 
 @given(table=tables(), reading=st.sampled_from(metrics.READINGS))
-@settings(deadline=None, max_examples=200)
 def test_every_reading_agrees_with_the_official_text_read_literally(table, reading):
     rows, labels = table
     assert score(table, reading).ap == pytest.approx(
@@ -191,7 +190,6 @@ def test_every_reading_agrees_with_the_official_text_read_literally(table, readi
 
 
 @given(table=tables())
-@settings(deadline=None)
 def test_the_basic_precision_is_the_official_precision_at_threshold_zero(table):
     _, predicted, correct = literal_precision(*table, 0)
     expected = correct / predicted if predicted else math.nan
@@ -199,7 +197,6 @@ def test_the_basic_precision_is_the_official_precision_at_threshold_zero(table):
 
 
 @given(table=tables(), seed=st.integers(0, 1000))
-@settings(deadline=None)
 def test_the_default_reading_does_not_depend_on_the_order_of_the_rows(table, seed):
     order = np.random.default_rng(seed).permutation(len(table[0]))
     shuffled = [table[0][i] for i in order], [table[1][i] for i in order]
@@ -207,7 +204,6 @@ def test_the_default_reading_does_not_depend_on_the_order_of_the_rows(table, see
 
 
 @given(table=tables())
-@settings(deadline=None)
 def test_the_default_reading_only_looks_at_the_order_of_the_confidences(table):
     squeezed = np.sqrt(np.array(table[0])) / 3
     assert metrics.average_precision(squeezed, table[1]).ap == pytest.approx(score(table).ap, abs=1e-12, nan_ok=True)

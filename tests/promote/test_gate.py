@@ -55,10 +55,20 @@ def test_a_regression_is_refused() -> None:
     assert decision.action == "refused" and "regression" in decision.reason
 
 
-@pytest.mark.parametrize(("policy", "action"), [("no_loss", "promoted"), ("gain", "kept")])
+POLICIES = [("no_loss", "promoted"), ("gain", "kept")]
+
+
+@pytest.mark.parametrize(("policy", "action"), POLICIES)
 def test_noise_is_promoted_or_kept_as_the_policy_says(policy: str, action: str) -> None:
+    decision = gate.decide(contender(0.9), contender(0.89), replace(SETTINGS, policy=policy), 0)
+    assert decision.action == action and "the interval spans zero" in decision.reason
+
+
+@pytest.mark.parametrize(("policy", "action"), POLICIES)
+def test_a_challenger_that_answers_as_the_champion_does_is_called_the_same_result(policy: str, action: str) -> None:
     decision = gate.decide(contender(0.9), contender(0.9), replace(SETTINGS, policy=policy), 0)
-    assert decision.action == action and decision.difference == 0
+    assert decision.action == action and decision.reason.startswith("the same result")
+    assert (decision.difference, decision.low, decision.high) == (0, 0, 0)
 
 
 def test_an_overlap_that_is_too_small_is_refused_and_says_how_small() -> None:

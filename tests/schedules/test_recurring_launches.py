@@ -357,7 +357,7 @@ def fresh(office: Any) -> Iterator[Callable[..., Any]]:
 
 
 @given(moves, st.booleans(), st.integers(1, 10), st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_clock_does_no_time_fires_twice_or_before_it_is_due(
     office: Any, fresh: Callable[..., Any], jumps: list[int], no_catchup: bool, room: int, data: st.DataObject
 ) -> None:

@@ -180,7 +180,7 @@ def matching_minutes(
 
 
 @given(days, fields(0, 59), fields(0, 23))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_times_are_those_that_a_walk_over_every_minute_finds(
     day: tuple[str, str], minutes: tuple[str, frozenset[int]], hours: tuple[str, frozenset[int]]
 ) -> None:
@@ -200,7 +200,6 @@ moments = st.floats(1.5e9, 2.0e9, allow_nan=False)
 
 
 @given(crons | intervals, moments)
-@settings(max_examples=150, deadline=None)
 def test_the_next_times_increase_and_come_after_the_moment(trigger: Trigger, after: float) -> None:
     times = next_times(trigger, after, 20)
     assert len(times) == 20 and times[0] > after
@@ -208,7 +207,6 @@ def test_the_next_times_increase_and_come_after_the_moment(trigger: Trigger, aft
 
 
 @given(crons, moments, st.data())
-@settings(max_examples=100, deadline=None)
 def test_every_time_satisfies_all_fields_of_the_text(trigger: CronSchedule, after: float, data: st.DataObject) -> None:
     utc = CronSchedule(trigger.cron)  # in a zone whose clocks never change, so without exception
     plain = cron.read(trigger.cron).expression.split()
@@ -224,7 +222,6 @@ def test_every_time_satisfies_all_fields_of_the_text(trigger: CronSchedule, afte
 
 
 @given(crons | intervals, moments, st.lists(st.floats(0, 40_000), min_size=2, max_size=2))
-@settings(max_examples=150, deadline=None)
 def test_what_is_due_in_two_spans_is_what_is_due_in_both_together(
     trigger: Trigger, a: float, spans: list[float]
 ) -> None:
@@ -233,7 +230,6 @@ def test_what_is_due_in_two_spans_is_what_is_due_in_both_together(
 
 
 @given(crons | intervals, moments, st.floats(0, 20_000))
-@settings(max_examples=100, deadline=None)
 def test_the_latest_due_time_is_the_last_of_all_that_are_due(trigger: Trigger, last: float, span: float) -> None:
     found = due_times(trigger, last, last + span)
     assert schedule.latest_due(trigger, last, last + span) == (found[-1] if found else None)
@@ -298,7 +294,6 @@ def test_a_schedule_is_said_in_words_with_its_time_zone(trigger: Trigger, words:
 
 
 @given(crons | intervals)
-@settings(max_examples=100, deadline=None)
 def test_every_schedule_has_words_and_survives_the_store(trigger: Trigger) -> None:
     assert schedule.in_words(trigger)
     assert schedule.from_json(schedule.to_json(trigger)) == trigger
