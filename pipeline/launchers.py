@@ -16,7 +16,10 @@ from pipeline.engine.tools import DEFAULT_PACE, Pace
 
 NETWORK = "SEAMLINE_DOCKER_NETWORK"
 CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
-PASSED_ON = (CREDENTIALS, "GOOGLE_CLOUD_PROJECT", "STORAGE_EMULATOR_HOST", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+PASSED_ON = (
+    *(CREDENTIALS, "GOOGLE_CLOUD_PROJECT", "STORAGE_EMULATOR_HOST", "SEAMLINE_CACHE_MB"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
+)
 """Environment variables that steps in containers need to reach `gs://`; nothing else of ours reaches them."""
 POD_POLL_S = 0.5
 

@@ -9,7 +9,7 @@ that is already done.
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -275,20 +275,6 @@ def _write_durably(path: Path, text: str) -> None:
         os.fsync(stream.fileno())
     os.replace(fresh, path)
     _flush(path.parent)
-
-
-def local_paths(inputs: Values) -> tuple[str, ...]:
-    """Files and folders of this machine that inputs name, sorted: in texts, in lists and structs, as artifacts."""
-    texts = {a.uri for listed in inputs.artifacts.values() for a in listed} | set(_texts(inputs.parameters))
-    return tuple(sorted(text for text in texts if text.startswith("/") and os.path.exists(text)))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(inner)
 
 
 def outputs_exist(outputs: Values) -> bool:

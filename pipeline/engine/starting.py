@@ -1,5 +1,6 @@
 """How a task that may start gets its outputs: imported, reused as planned, cached, or made by its command."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from pipeline.engine.spending import NO_GPU
 from pipeline.engine.states import TaskState
 from pipeline.engine.tools import Tools
 from pipeline.engine.tree import Node, Tree
-from pipeline.engine.values import Values
+from pipeline.engine.values import Values, texts
 from pipeline.errors import PipelineError
 
 
@@ -204,7 +205,7 @@ class Starter:
             memory_bytes=memory_limit_of(start.container.resources, start.inputs.parameters),
             gpus=gpus,
             whose=Whose(run_id, key, number),
-            paths=exchange.local_paths(start.inputs),
+            paths=_local_paths(start.inputs),
             container=start.container,
             parameters={**start.node.scope, **start.inputs.parameters},
         )
@@ -233,3 +234,9 @@ class Starter:
 def usable(task: Task, tools: Tools) -> bool:
     """Whether the outputs of a succeeded task can still be used."""
     return exchange.outputs_exist(task.outputs) and tools.hooks.still_valid(dict(task.outputs.parameters))
+
+
+def _local_paths(inputs: Values) -> tuple[str, ...]:
+    """Files and folders of this machine that inputs name: in texts, in lists and structs, as artifacts."""
+    named = {a.uri for listed in inputs.artifacts.values() for a in listed} | set(texts(inputs.parameters))
+    return tuple(sorted(path for path in named if path.startswith("/") and os.path.exists(path)))

@@ -3,6 +3,7 @@
 Where the two differ on purpose, the difference has a test of its own, so that a new kfp that changes it is noticed.
 """
 
+import builtins
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     def run(pipeline: Any, **parameters: Any) -> Seen:
         monkeypatch.setenv("RECORD", str(tmp_path / "recorded_there"))
+        monkeypatch.setattr(builtins, "print", print)  # kfp's threads may leave one of theirs behind
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "outputs"))
         try:
             pipeline(**parameters)
