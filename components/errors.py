@@ -15,6 +15,10 @@ class DataError(StepError):
     """The data as a whole cannot be used. A single bad row is no error: it goes to `rejected.parquet`."""
 
 
+class Damaged(DataError):
+    """A file is there and is not what it should be."""
+
+
 class Missing(DataError):
     """A file or object is not there. The rest of the data may still be good."""
 

@@ -105,15 +105,15 @@ def login(text: str, host: str) -> Login | None:
 
 def token_file(path: Path) -> Login:
     """A token that somebody else renews in its file, as the kubelet does: it is read for every request."""
-    _read(path)
-    return Login(lambda fresh: _read(path), f"put a valid token into {path}")
+    _line(path)
+    return Login(lambda fresh: _line(path), f"put a valid token into {path}")
 
 
 def cookie_file(path: Path) -> Login:
     """The `Cookie` header of a browser that has logged in."""
-    _read(path)
+    _line(path)
     fix = f"log in with a browser and put its cookie into {path}"
-    return Login(lambda fresh: _read(path), fix, header="cookie", prefix="")
+    return Login(lambda fresh: _line(path), fix, header="cookie", prefix="")
 
 
 def iap(client_id: str, kfp_folder: Path = KFP_FOLDER, tokens: str = GOOGLE_TOKENS) -> Login:
@@ -226,13 +226,20 @@ def _utc_now(like: Any) -> float:
     return (now if like.tzinfo else now.replace(tzinfo=None)).timestamp()
 
 
+def _line(path: Path) -> str:
+    text = _read(path)
+    if "\n" in text:
+        raise PipelineError(f"{path} has several lines; expected the secret alone, on one line")
+    return text
+
+
 def _read(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"{path} cannot be read: {getattr(error, 'strerror', '') or 'it is no text'}") from None
     if not text or not all(line.isascii() and line.isprintable() for line in text.splitlines()):
-        raise PipelineError(f"{path} holds no usable secret; expected plain letters on one line")
+        raise PipelineError(f"{path} holds no usable secret; expected plain letters")
     return text
 
 

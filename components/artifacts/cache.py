@@ -150,7 +150,7 @@ def cache() -> Cache:
     Raises:
         DataError: the limit is no positive number.
     """
-    folder = os.environ.get(FOLDER) or str(Path(tempfile.gettempdir()) / "seamline-cache")
+    folder = os.environ.get(FOLDER) or str(Path(tempfile.gettempdir()) / f"seamline-cache-{os.getuid()}")
     limit = os.environ.get(LIMIT_MB) or str(DEFAULT_MB)
     if not limit.isdigit() or int(limit) < 1:
         raise DataError(f"{LIMIT_MB}={limit!r} is not a number of megabytes; give one, for instance {DEFAULT_MB}")

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from components.artifacts import reference, storage
-from components.errors import Conflict, DataError, Missing
+from components.errors import Conflict, Damaged, Missing
 
 KIND = "checkpoints"
 WEIGHTS = "weights.safetensors"
@@ -36,17 +36,17 @@ def pack(arrays: Mapping[str, np.ndarray[Any, Any]], about: Mapping[str, Any]) -
 
 
 def unpack(data: bytes, name: str) -> tuple[Arrays, dict[str, Any]]:
-    """The arrays and the JSON of `pack`. Raises DataError, naming `name`, where it is something else."""
+    """The arrays and the JSON of `pack`. Raises Damaged, naming `name`, where it is something else."""
     try:
         arrays = safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
-        raise DataError(
+        raise Damaged(
             f"{name} is not a safetensors file ({error}); expected weights written by the train step"
         ) from error
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     about = header.get("__metadata__", {}).get(_ABOUT)
     if about is None:
-        raise DataError(f"{name} has no {_ABOUT!r} metadata; expected weights written by the train step")
+        raise Damaged(f"{name} has no {_ABOUT!r} metadata; expected weights written by the train step")
     return arrays, json.loads(about)
 
 
@@ -99,7 +99,7 @@ def load_state(folder: str) -> State | None:
     """The state of an unfinished training, or None where there is none.
 
     Raises:
-        DataError: a file that is no state.
+        Damaged: a file that is no state.
     """
     uri = storage.join(folder, STATE)
     try:

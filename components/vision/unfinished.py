@@ -17,7 +17,7 @@ import numpy as np
 
 from components import progress
 from components.artifacts import checkpoint
-from components.errors import DataError
+from components.errors import Damaged
 from components.vision.learner import Learner
 
 History = list[dict[str, float]]
@@ -73,7 +73,7 @@ class Unfinished:
         """Where the last attempt stopped and its best weights; a fresh start where there is nothing to go on with."""
         try:
             found = checkpoint.load_state(self.folder)
-        except DataError as error:
+        except Damaged as error:  # not one that may not be read just now
             progress.log(f"starting afresh: {error}")
             checkpoint.discard_state(self.folder)
             found = None

@@ -70,8 +70,9 @@ class DockerLauncher:
     def start(self, job: Job) -> str:
         """See Launcher. What the Docker Engine refuses is told by `poll`, as a failure with its fix."""
         (job.directory / NOTE).unlink(missing_ok=True)
+        writable = self._writable(job.parameters)  # trouble with a folder is the machine's, not the Docker Engine's
         try:
-            handle = Handle(self._create(job), str(job.directory))
+            handle = Handle(self._create(job, writable), str(job.directory))
         except OSError as error:
             handle = Handle("", str(job.directory))
             handle.leave_note(Exit(None, failure=not_started(error, job.image)))
@@ -134,11 +135,11 @@ class DockerLauncher:
         except OSError:
             return image
 
-    def _create(self, job: Job) -> str:
+    def _create(self, job: Job, writable: tuple[str, ...]) -> str:
         from docker.errors import NotFound
 
         client = self._await()
-        around = replace(self._around, writable=self._writable(job.parameters))
+        around = replace(self._around, writable=writable)
         wanted = docker_container.arguments(job, around) | _mounted(job, around)
         leftover = wanted["name"]  # of an engine that died before it journalled the start
         with contextlib.suppress(NotFound):

@@ -84,6 +84,8 @@ class RealCluster:
         except Refused as error:
             if error.status != _CONFLICT:
                 raise
+            if "already exists" not in str(error):  # somebody else has changed the quota meanwhile
+                raise Unreachable(str(error)) from None
 
     def delete(self, name: str, grace_s: int) -> None:
         """See Cluster."""

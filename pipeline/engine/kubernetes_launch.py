@@ -128,7 +128,7 @@ class KubernetesLauncher:
         watched = self._watched.setdefault(handle, _Watched())
         try:
             ended = self._look(handle, watched)
-        except Unreachable as error:
+        except (Unreachable, Refused) as error:  # refused: a token is being renewed, or a right is missing just now
             if watched.unmade:
                 watched.waiting = Waiting(Wait.ROOM, str(error))
             return None

@@ -55,7 +55,7 @@ def manifest(job: Job, place: ClusterPlace, state_dir: Path) -> dict[str, Any]:
         name=CONTAINER,
         image=job.image,
         imagePullPolicy=place.image_pull_policy or settled.pull_policy,
-        command=[escaped(word) for word in job.command],
+        **_command(job),
         env=[{"name": "HOME", "value": "/tmp"}, *_environment(job.environment), *settled.environment],
         resources=settled.resources,
         volumeMounts=mounts,
@@ -142,3 +142,9 @@ def _environment(given: Mapping[str, str]) -> list[dict[str, Any]]:
 def _filled(**values: Any) -> dict[str, Any]:
     """Without what is empty."""
     return {name: value for name, value in values.items() if value}
+
+
+def _command(job: Job) -> dict[str, list[str]]:
+    """A command takes the place of the image's entrypoint; arguments alone are given to it."""
+    words = [escaped(word) for word in job.command]
+    return {"args": words} if job.container is not None and not job.container.command else {"command": words}

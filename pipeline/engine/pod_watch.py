@@ -79,6 +79,9 @@ class PodMirror:
             except (Unreachable, Refused) as error:  # a lost connection, or a version too old to go on from
                 LOG.info("the watch of Pods begins anew: %s", error)
                 time.sleep(_RECONNECT_S)
+            except Exception:  # without the watch every task would seem to run for ever
+                LOG.exception("the watch of Pods begins anew after an error")
+                time.sleep(_RECONNECT_S)
 
 
 def watching(cluster: Cluster, selector: str) -> PodMirror:

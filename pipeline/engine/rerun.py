@@ -164,12 +164,15 @@ def typed_overrides(component: ir.Component, current: Mapping[str, Any], given: 
         if inside:
             typed[name] = _with_entry(typed.get(name, current.get(name)), inside, value, path)
         else:
-            typed[name] = _typed_in(value, kind, name) if isinstance(value, str) else values.coerce(value, kind, name)
+            typed[name] = (
+                _typed_in(value, kind, name, current) if isinstance(value, str) else values.coerce(value, kind, name)
+            )
     return typed
 
 
-def _typed_in(text: str, kind: str, name: str) -> Any:
-    if kind == values.LIST and not text.lstrip().startswith(("[", "{")):
+def _typed_in(text: str, kind: str, name: str, current: Mapping[str, Any]) -> Any:
+    is_json = kind != values.LIST or text.lstrip().startswith(("[", "{"))
+    if not is_json and all(isinstance(item, str) for item in current.get(name) or ()):
         return [part.strip() for part in text.split(",") if part.strip()]
     return values.parse_given(text.lower() if kind == values.BOOLEAN else text, kind, name)
 

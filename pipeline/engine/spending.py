@@ -3,6 +3,7 @@
 Counted is what a task asks for, times how long each of its attempts was open: what a cluster is paid for, used or not.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,8 +122,10 @@ def change_limit(store: Store, run: Run, hours: float, now: float) -> Run:
     """Gives a run another budget, what is spent included. No task reads it, so nothing else changes.
 
     Raises:
-        PipelineError: the pipeline of the run has no budget.
+        PipelineError: no number of hours, or the pipeline of the run has no budget.
     """
+    if not math.isfinite(hours) or hours < 0:  # neither JSON nor a limit
+        raise PipelineError(f"a budget of {hours:g} GPU hours is none; give a number from 0 up, 0 for no limit")
     if GPU_HOURS not in run.parameters:
         raise PipelineError(f"run {run.run_id[:8]} can have no budget of GPU hours: its pipeline has no {GPU_HOURS}")
     with store.database.writing() as journal:

@@ -15,6 +15,7 @@ from pipeline.engine.tools import Tools
 from pipeline.errors import PipelineError
 
 __all__ = ["MENDABLE_EXIT", "Watcher"]
+WAITS = "waits: "
 
 
 class Watcher:
@@ -54,11 +55,16 @@ class Watcher:
     def _waits(self, attempt: Attempt) -> bool:
         """Whether its place has not begun it yet; what it waits for is told as the task's note."""
         why = waits(self._tools.launcher, attempt.handle)
-        note = f"waits: {why}" if why else ""
-        if self._told.setdefault(attempt.handle, "") != note:
+        note = f"{WAITS}{why}" if why else ""
+        if self._told.setdefault(attempt.handle, self._note(attempt)) != note:
             self._tools.store.note(attempt.run_id, attempt.key, note, self._board.now())
             self._told[attempt.handle] = note
         return bool(why)
+
+    def _note(self, attempt: Attempt) -> str:
+        """What an engine before has told of its waiting, so that it is taken back."""
+        task = self._tools.store.task_at(attempt.run_id, attempt.key)
+        return task.note if task and task.note.startswith(WAITS) else ""
 
     def _take_down(self, attempt: Attempt, said: logtail.Said) -> Attempt:
         now, where = self._board.now(), (attempt.run_id, attempt.key)

@@ -132,7 +132,8 @@ def test_whoever_ignores_sigterm_runs_on_until_sigkill(lab: Any) -> None:
 def test_children_hear_the_signal_too(lab: Any) -> None:
     launcher = lab.launcher()
     child = "trap 'echo child heard; exit' TERM; echo ready; while :; do sleep 0.1; done"
-    handle = lab.begin(launcher, lab.job("sh", "-c", f'(sh -c "{child}"); echo after'))
+    parent = f'trap : TERM; sh -c "{child}" & wait; wait; echo after'  # it lives until the child has said so
+    handle = lab.begin(launcher, lab.job("sh", "-c", parent))
     lab.wait_for_words(handle, "ready")
     launcher.signal(handle, kill=False)
     lab.finish(launcher, handle)

@@ -95,6 +95,13 @@ def test_a_budget_of_zero_is_none(on_two_gpus: Any, trainings: str) -> None:
     assert on_two_gpus.store.run(on_two_gpus.run(trainings, gpu_hours_budget=0.0)).state is RunState.SUCCEEDED
 
 
+@pytest.mark.parametrize("hours", [float("inf"), float("nan"), -1.0])
+def test_a_budget_that_is_no_number_of_hours_is_refused(on_two_gpus: Any, trainings: str, hours: float) -> None:
+    run = on_two_gpus.store.run(on_two_gpus.run(trainings))
+    with pytest.raises(PipelineError, match="give a number from 0 up"):
+        spending.change_limit(on_two_gpus.store, run, hours, 0.0)
+
+
 def test_a_pipeline_without_gpus_takes_no_budget(machine: Any, step: Any, ir_of: Any, happening: Any) -> None:
     only = step("only", {"x": str})
 

@@ -35,6 +35,7 @@ class FakeCluster:
         self.told: dict[str, list[tuple[str, str]]] = {}
         self.is_away = False
         self.refuses: Refused | None = None
+        self.lost_right: Refused | None = None
         self.mirrors: list[PodMirror] = []
 
     def mirror(self, cluster: Any, selector: str) -> PodMirror:
@@ -93,6 +94,8 @@ class FakeCluster:
     def _answer(self) -> None:
         if self.is_away:
             raise Unreachable("the cluster cannot be reached: Connection refused")
+        if self.lost_right:
+            raise self.lost_right
 
 
 class LogAtOnce(LogCopy):
@@ -133,10 +136,10 @@ class Launching:
         directory = self.folder / "runs" / "run" / key / f"attempt-{number}"
         directory.mkdir(parents=True, exist_ok=True)
         container = ir.Container(
-            "image:1", (), (), {}, changes.pop("resources", {}), kubernetes=changes.pop("asks", {})
+            "image:1", ("python",), (), {}, changes.pop("resources", {}), kubernetes=changes.pop("asks", {})
         )
         given = {"whose": Whose("run", key, number), "container": container} | changes
-        return Job(["python", "-m", "steps"], "image:1", {}, directory, **given)
+        return Job(given.pop("command", ["python", "-m", "steps"]), "image:1", {}, directory, **given)
 
     def begin(self, **changes: Any) -> str:
         """Starts and releases a job; its handle."""

@@ -62,6 +62,12 @@ def cluster(server: ApiServer) -> RealCluster:
     return RealCluster(client.CoreV1Api(client.ApiClient(settings)), "team")
 
 
+def test_a_quota_that_somebody_else_changed_meanwhile_is_no_pod(server: ApiServer, cluster: RealCluster) -> None:
+    server.answers = [status(409, "Operation cannot be fulfilled on resourcequotas: the object has been modified")]
+    with pytest.raises(Unreachable, match="resourcequotas"):
+        cluster.create({"metadata": {"name": "a"}})
+
+
 def status(code: int, message: str) -> tuple[int, Any]:
     return code, {"kind": "Status", "code": code, "message": message}
 

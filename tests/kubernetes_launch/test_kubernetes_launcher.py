@@ -83,6 +83,16 @@ def test_a_cluster_that_is_away_changes_nothing(launching: Any, ended: Any) -> N
     assert launching.until_ended(handle).code == 0
 
 
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_right_that_is_missing_for_a_moment_changes_nothing(launching: Any, ended: Any, code: int) -> None:
+    handle = launching.begin()
+    launching.cluster.kept.clear()  # the watch is behind, so the launcher asks
+    launching.another()
+    launching.cluster.lost_right = Refused(code, "Unauthorized")
+    launching.time += 10 * CONFIRM_S
+    assert launching.launcher.poll(handle) is None
+
+
 def test_a_pod_that_cannot_be_made_now_is_made_later(launching: Any) -> None:
     launching.cluster.is_away = True
     handle = launching.begin()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engine import pod
+from pipeline.engine import ir, pod
 from pipeline.engine.cluster_place import ClusterPlace, parse
 from pipeline.engine.launch import Whose
 from pipeline.errors import PipelineError
@@ -45,6 +45,12 @@ def test_a_gpu_task_asks_for_the_gpu_its_nodes_and_its_shared_memory(launching: 
     assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
     assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}} in spec["volumes"]
     assert {"name": "shm", "mountPath": "/dev/shm"} in container["volumeMounts"]
+
+
+def test_arguments_alone_go_to_the_entrypoint_of_the_image(launching: Any) -> None:
+    only_arguments = ir.Container("image:1", (), ("--epochs", "3"), {}, {})
+    (container,) = made(launching, container=only_arguments, command=["--epochs", "3"])["spec"]["containers"]
+    assert container["args"] == ["--epochs", "3"] and "command" not in container
 
 
 def test_a_task_without_gpu_asks_for_none(launching: Any) -> None:

@@ -69,6 +69,13 @@ def test_a_token_from_a_file_lets_us_in(site: Any, token: Path) -> None:
     assert [run.run_id for run in endpoint(gate.address, f"token:{token}").runs()] == ["r"]
 
 
+def test_a_file_of_several_lines_is_no_token_and_is_not_told(site: Any, token: Path) -> None:
+    token.write_text("first-secret\nsecond-secret\n")
+    with pytest.raises(PipelineError, match="has several lines") as refused:
+        endpoint("http://127.0.0.1:9", f"token:{token}")
+    assert "secret-" not in str(refused.value) and "first" not in str(refused.value)
+
+
 def test_a_token_that_the_kubelet_renews_during_a_wait_is_read_again(site: Any, token: Path) -> None:
     kfp, looks = Kfp("RUNNING", "RUNNING", "SUCCEEDED"), []
 

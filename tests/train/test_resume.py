@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import checkpoint
+from components.artifacts import checkpoint, storage
+from components.errors import DataError
 from components.vision import learner, train_loop, unfinished
 
 KNOBS = {"epochs": 4, "ema": 0.9, "augment": "shift_flip", "mixup": 0.3, "dropout": 0.4, "patience": 0, "batch_size": 8}
@@ -130,6 +131,25 @@ def test_early_stopping_is_remembered_over_a_kill(make_shards, train, monkeypatc
         with pytest.raises(Killed):
             train(uri, **knobs)
     assert train(uri, **knobs).reference == expected.reference and expected.index["epochs"] == 3
+
+
+def test_a_state_that_may_not_be_read_just_now_is_kept(make_shards, train, monkeypatch):
+    uri = make_shards()
+    found = train(uri, **KNOBS)
+    with monkeypatch.context() as patch:
+        dies_at_step(patch, 7)
+        with pytest.raises(Killed):
+            train(uri, **KNOBS)
+    state = found.unfinished / checkpoint.STATE
+
+    def forbidden(uri):
+        raise DataError(f"{uri} may not be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "read_version", forbidden)
+        with pytest.raises(DataError, match="may not be read"):
+            train(uri, **KNOBS)
+    assert state.exists()
 
 
 @pytest.mark.parametrize("damage", ["foreign", "cut"])

@@ -73,7 +73,7 @@ def _save(request: Request, given: Mapping[str, str], recurring_id: str) -> Resp
     table, now = _table(request), request.app.state.services.clock.now()
     form = schedule_form.read(given, Form())
     try:
-        form = schedule_form.read(_without_empty_parameters(given), _kept(request, form.source, recurring_id))
+        form = schedule_form.read(given, _kept(request, form.source, recurring_id))
         spec = schedule_form.spec(form, _pipeline(request, form.source))
         made = table.update(recurring_id, spec, now) if recurring_id else table.create(spec, now)
     except PipelineError as error:
@@ -87,10 +87,6 @@ def _kept(request: Request, source: str, recurring_id: str) -> Form:
         return schedule_form.written(_table(request).get(recurring_id).spec)
     kind, _, run_id = source.partition(":")
     return schedule_form.read(_of_run(request, run_id) if kind == "run" else {}, Form())
-
-
-def _without_empty_parameters(given: Mapping[str, str]) -> Mapping[str, str]:
-    return {name: text for name, text in given.items() if name != "parameters" or text.strip() not in ("", "{}")}
 
 
 async def act(request: Request) -> Response:

@@ -80,7 +80,9 @@ document.addEventListener("click", (event) => {
   if (copy) return navigator.clipboard.writeText(seamline.csv(document.getElementById(copy.dataset.copyTable))).then(() => { copy.textContent = "Copied"; });
 });
 seamline.starters = []; // what runs once, when the page has been seen
-setTimeout(() => { // after the other files of this script have added to the lists
+seamline.begin = () => {
   seamline.starters.forEach((starter) => starter()); seamline.dress(document); seamline.listen();
   setInterval(() => seamline.times(document), 10000); document.documentElement.dataset.ready = "yes";
-});
+};
+// After the other files of this script have added to the lists, and the page is there to its end.
+if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", seamline.begin); else setTimeout(seamline.begin);
