@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine import docker_container
+from pipeline.engine import docker_container, exit_note
 from pipeline.engine.docker_container import FOLDER, STATE_FOLDER, Surroundings
-from pipeline.engine.docker_handle import NOTE, Handle
+from pipeline.engine.docker_handle import Handle
 from pipeline.engine.docker_log import Copy
 from pipeline.engine.docker_refusal import is_silence, not_started, words
 from pipeline.engine.launch import Exit, Job
@@ -69,13 +69,13 @@ class DockerLauncher:
 
     def start(self, job: Job) -> str:
         """See Launcher. What the Docker Engine refuses is told by `poll`, as a failure with its fix."""
-        (job.directory / NOTE).unlink(missing_ok=True)
+        (job.directory / exit_note.NAME).unlink(missing_ok=True)
         writable = self._writable(job.parameters)  # trouble with a folder is the machine's, not the Docker Engine's
         try:
             handle = Handle(self._create(job, writable), str(job.directory))
         except OSError as error:
             handle = Handle("", str(job.directory))
-            handle.leave_note(Exit(None, failure=not_started(error, job.image)))
+            exit_note.write(handle.folder, Exit(None, failure=not_started(error, job.image)))
             return handle.text
         self._waiting[handle.text] = False
         return handle.text
@@ -104,7 +104,7 @@ class DockerLauncher:
         except OSError:
             return None
         if state is None or state["Status"] == "removing":
-            return place.noted() or Exit(None)
+            return exit_note.read(place.folder) or Exit(None)
         if state["Status"] == "created":
             return self._poll_created(handle)
         copied = self._copy(place).is_done
@@ -170,7 +170,7 @@ class DockerLauncher:
         mine = {"label": f"{STATE_FOLDER}={self._around.state_dir}", "status": "exited"}
         for container in self._client.containers.list(all=True, filters=mine):
             folder = container.labels.get(FOLDER, "")
-            if folder and (Path(folder) / NOTE).exists():
+            if folder and (Path(folder) / exit_note.NAME).exists():
                 _remove(container)
 
     def _state(self, container: str) -> Mapping[str, Any] | None:
@@ -218,7 +218,7 @@ class DockerLauncher:
         self._waiting.pop(handle, None)
         self._copies.pop(place.container, None)
         try:
-            place.leave_note(ended)
+            exit_note.write(place.folder, ended)
             _remove(self._ask().containers.get(place.container))
         except OSError:
             return

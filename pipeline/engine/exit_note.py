@@ -21,7 +21,11 @@ def read(directory: Path) -> Exit | None:
 
 
 def write(directory: Path, ended: Exit) -> None:
-    """Leaves the note, whole or not at all."""
+    """Leaves the note, whole or not at all, and on disk before anybody removes what ran.
+
+    Raises:
+        OSError: there is no room.
+    """
     failure = ended.failure.as_json() if ended.failure else {}
     fresh = directory / (NAME + ".new")
     with fresh.open("w", encoding="utf-8") as stream:

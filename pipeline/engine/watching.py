@@ -56,7 +56,9 @@ class Watcher:
         """Whether its place has not begun it yet; what it waits for is told as the task's note."""
         why = waits(self._tools.launcher, attempt.handle)
         note = f"{WAITS}{why}" if why else ""
-        if self._told.setdefault(attempt.handle, self._note(attempt)) != note:
+        if attempt.handle not in self._told:  # once: this is asked ten times a second
+            self._told[attempt.handle] = self._note(attempt)
+        if self._told[attempt.handle] != note:
             self._tools.store.note(attempt.run_id, attempt.key, note, self._board.now())
             self._told[attempt.handle] = note
         return bool(why)

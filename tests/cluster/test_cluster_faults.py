@@ -260,30 +260,19 @@ def ours(cluster: Any) -> Any:
     return cluster
 
 
-def test_a_kubelet_that_is_killed_costs_nothing(lab: Any, ours: Any, shells: Any, row: Any, until: Any) -> None:
+@pytest.mark.parametrize(
+    ("daemon", "what"), [("kubelet-cpu-node", "its node's kubelet"), ("apiserver", "the API server")]
+)
+def test_a_daemon_that_is_killed_and_starts_again_costs_nothing(
+    lab: Any, ours: Any, shells: Any, row: Any, daemon: str, what: str
+) -> None:
     lab.begin(_simple(shells, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done"))
     lab.says("shell", "line 2")
-    ours.restart("kubelet-cpu-node", signal.SIGKILL)
+    ours.restart(daemon, signal.SIGKILL)
     assert lab.ended() is RunState.SUCCEEDED
     assert lab.failures() == []
     assert re.findall(r"line (\d+)", lab.log("shell")) == [str(i) for i in range(1, 13)]
-    row(
-        "`kill -9` of its node's kubelet, which starts again",
-        "runs on; no line of the log is lost or doubled",
-        "SUCCEEDED",
-    )
-
-
-def test_an_api_server_that_is_away_costs_nothing(lab: Any, ours: Any, shells: Any, row: Any, until: Any) -> None:
-    lab.begin(_simple(shells, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done"))
-    lab.says("shell", "line 2")
-    ours.restart("apiserver", signal.SIGKILL)
-    assert lab.ended() is RunState.SUCCEEDED
-    assert lab.failures() == []
-    assert re.findall(r"line (\d+)", lab.log("shell")) == [str(i) for i in range(1, 13)]
-    row(
-        "`kill -9` of the API server, which starts again", "runs on; no line of the log is lost or doubled", "SUCCEEDED"
-    )
+    row(f"`kill -9` of {what}, which starts again", "runs on; no line of the log is lost or doubled", "SUCCEEDED")
 
 
 def test_a_node_that_does_not_answer_loses_its_task_to_another_attempt(

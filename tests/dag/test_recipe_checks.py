@@ -42,14 +42,17 @@ def test_what_a_task_would_refuse_is_refused_before_anything_starts(fault: str) 
 
 def test_what_counts_is_what_the_task_has_in_the_end() -> None:
     changes = ["round2.frozen_epochs=12", "round2.epochs=3"]
+    with pytest.raises(RecipeError, match="frozen_epochs=12 exceeds epochs=3"):
+        recipe_checks.refuse_contradictions(recipe.load("demo", changes))
     changes += [f"models.{name}.round2.epochs=20" for name in ("plain_cnn", "residual")]
     recipe_checks.refuse_contradictions(recipe.load("demo", changes))
 
 
 def test_what_the_pipeline_leaves_out_refuses_nothing() -> None:
-    recipe_checks.refuse_contradictions(
-        recipe.load("demo", ["generations.pseudo=false", "student.frozen_epochs=50", "student.epochs=1"])
-    )
+    changes = ["student.frozen_epochs=50", "student.epochs=1"]
+    with pytest.raises(RecipeError, match="frozen_epochs=50 exceeds epochs=1"):
+        recipe_checks.refuse_contradictions(recipe.load("demo", changes))
+    recipe_checks.refuse_contradictions(recipe.load("demo", ["generations.pseudo=false", *changes]))
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_one() -> None:

@@ -28,13 +28,12 @@ def calls(page: Path, program: str, values: Mapping[str, str]) -> Iterator[list[
         yield from (part[1:] for part in parts if part[:1] == [program])
 
 
-def understood(command: click.Command, words: list[str]) -> None:
-    """Has click read a command line, options of subcommands included.
+def understood(command: click.Command, words: list[str]) -> str:
+    """Has click read a command line, options of subcommands included; the name of the command that it calls.
 
     Raises:
         click.UsageError: it does not understand it.
     """
     if isinstance(command, click.Group):
-        understood(command.commands[words[0]], words[1:])
-    else:
-        command.make_context(command.name, list(words))
+        return understood(command.commands[words[0]], words[1:])
+    return str(command.make_context(command.name, list(words)).command.name)

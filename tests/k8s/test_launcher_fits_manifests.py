@@ -50,9 +50,9 @@ def test_the_role_allows_what_the_launcher_calls_and_nothing_else() -> None:
 
 
 def test_what_the_launcher_s_settings_name_is_there() -> None:
-    named(OURS, "PersistentVolumeClaim", place().claim)
-    named(OURS, "ServiceAccount", place().service_account)
-    named(OURS, "PriorityClass", place().priority_class)
+    assert named(OURS, "PersistentVolumeClaim", place().claim)
+    assert named(OURS, "ServiceAccount", place().service_account)
+    assert named(OURS, "PriorityClass", place().priority_class)
 
 
 def test_the_console_sees_the_state_folder_where_tasks_see_it() -> None:

@@ -133,14 +133,19 @@ def test_early_stopping_is_remembered_over_a_kill(make_shards, train, monkeypatc
     assert train(uri, **knobs).reference == expected.reference and expected.index["epochs"] == 3
 
 
-def test_a_state_that_may_not_be_read_just_now_is_kept(make_shards, train, monkeypatch):
+def left_unfinished(make_shards, train, monkeypatch):
+    """Shards, what a whole training of them makes, and the state file of one that was killed."""
     uri = make_shards()
     found = train(uri, **KNOBS)
     with monkeypatch.context() as patch:
         dies_at_step(patch, 7)
         with pytest.raises(Killed):
             train(uri, **KNOBS)
-    state = found.unfinished / checkpoint.STATE
+    return uri, found, found.unfinished / checkpoint.STATE
+
+
+def test_a_state_that_may_not_be_read_just_now_is_kept(make_shards, train, monkeypatch):
+    uri, _, state = left_unfinished(make_shards, train, monkeypatch)
 
     def forbidden(uri):
         raise DataError(f"{uri} may not be read")
@@ -154,13 +159,7 @@ def test_a_state_that_may_not_be_read_just_now_is_kept(make_shards, train, monke
 
 @pytest.mark.parametrize("damage", ["foreign", "cut"])
 def test_a_state_that_does_not_fit_is_not_used(make_shards, train, monkeypatch, capsys, damage):
-    uri = make_shards()
-    found = train(uri, **KNOBS)
-    with monkeypatch.context() as patch:
-        dies_at_step(patch, 7)
-        with pytest.raises(Killed):
-            train(uri, **KNOBS)
-    state = found.unfinished / checkpoint.STATE
+    uri, found, state = left_unfinished(make_shards, train, monkeypatch)
     arrays, about = checkpoint.unpack(state.read_bytes(), "state")
     about["identity"]["tensorflow"] = "1.0"
     state.write_bytes(checkpoint.pack(arrays, about) if damage == "foreign" else state.read_bytes()[:5000])
