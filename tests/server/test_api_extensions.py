@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.store import Store
 
 OWN = "/seamline/v1/runs"
@@ -200,11 +201,12 @@ def test_a_log_by_kfps_own_address(client, run):
     assert client.get(f"/apis/v1alpha1/runs/{run_id}/nodes/nobody/log").status_code == 404
 
 
-def test_a_task_whose_log_does_not_exist_yet_has_an_empty_one(ask, engine, two_steps_ir, state_dir):
+def test_a_task_whose_log_does_not_exist_yet_has_an_empty_one(ask, engine, two_steps_ir, state_dir, monkeypatch):
+    monkeypatch.setattr(ProcessLauncher, "release", lambda launcher, handle: None)  # its command has not begun
     store = Store.open(state_dir)
     run_id = engine.create_run(two_steps_ir, {})
     engine.begin(store.run(run_id)).turn()
-    store.log_path(run_id, "say").unlink(missing_ok=True)
+    assert not store.log_path(run_id, "say").exists()
     piece = ask(f"{run_id}/log", key="say")
     engine.terminate(run_id)
     assert (piece["text"], piece["offset"], piece["ended"]) == ("", 0, False)
