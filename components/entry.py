@@ -19,11 +19,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from components import idle, knobs, progress
+from components import idle, knobs, progress, usage
 from components.errors import SettingsError, StepError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 LAYERS = ("attribute", "model")  # inputs whose tables overrule the knobs; the later one counts before the earlier
+SEED = "seed"  # of the run, unless the model has its own
 MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
 
 
@@ -71,6 +72,7 @@ def main(settings: ModuleType, run: Run, argv: list[str] | None = None) -> None:
     arguments = vars(_parser(settings).parse_args(argv))
     _end_when_asked()
     idle.watch_from_environment()
+    usage.note_at_end()
     try:
         if arguments["executor_input"]:
             _run_in_pipeline(settings, run, json.loads(arguments["executor_input"]))
@@ -101,7 +103,10 @@ def resolve(settings: ModuleType, values: Mapping[str, Any]) -> tuple[Any, Any]:
     Keys that belong to neither, which KFP adds for resources, are ignored.
     """
     known = {f.name for f in fields(settings.Inputs)}
-    inputs = knobs.from_mapping(settings.Inputs, {k: v for k, v in values.items() if k in known})
+    given = {k: v for k, v in values.items() if k in known}
+    if SEED in known and SEED in (values.get("model") or {}):
+        given[SEED] = values["model"][SEED]
+    inputs = knobs.from_mapping(settings.Inputs, given)
     return inputs, effective(settings, dict(values) | knobs.as_mapping(inputs))
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from components import progress
+from components import progress, usage
 
 LIMIT = "SEAMLINE_IDLE_S"
 """Environment variable: seconds without a sign of life; empty or 0 for no watching."""
@@ -110,4 +110,5 @@ def _gpu_is_busy() -> bool:
 def _end(why: str) -> None:
     """Ends the process from a thread, without asking the others: the main one may hang inside a library for ever."""
     os.write(2, f"error: {why}\n".encode())
+    usage.note()
     os._exit(EXIT)

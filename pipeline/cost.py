@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components import knobs
-from pipeline import recipe_tables
+from pipeline import recipe_tables, words
 from pipeline.engine import spending
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Run
@@ -28,13 +28,16 @@ class Report:
     def table(self) -> Table:
         """One line a task."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        numbers = ["attempts", "hours", "GPU hours", "CPU hours", *([self.prices.currency] if self.prices else [])]
+        money = [self.prices.currency] if self.prices else []
+        numbers = ["attempts", "hours", "GPU hours", "CPU hours", *money, "CPU used", "memory"]
         table.add_column("task", overflow="fold")
         for name in numbers:
             table.add_column(name, justify="right")
         for one in self.spent:
             money = [f"{self.prices.of(one):.2f}"] if self.prices else []
-            table.add_row(one.label, str(one.attempts), *_hours(one.seconds, one.gpu_s, one.cpu_s), *money)
+            used = words.duration(one.used_cpu_s) if one.used_cpu_s else "–"
+            hours = _hours(one.seconds, one.gpu_s, one.cpu_s)
+            table.add_row(one.label, str(one.attempts), *hours, *money, used, _memory(one.peak_bytes))
         return table
 
     def total(self) -> Text:
@@ -46,7 +49,7 @@ class Report:
         return Text(f"in all {gpu}{of} GPU hours, {cpu} CPU hours{money}{unpriced}")
 
     def as_json(self) -> dict[str, Any]:
-        """For machines; hours are not rounded, money is null where the recipe has no prices."""
+        """For machines; hours are not rounded, money is null where the recipe has no prices, used what is not known."""
         return {
             "run_id": self.run_id,
             "gpu_hours": spending.gpu_hours(self.spent),
@@ -59,8 +62,9 @@ class Report:
 
     def _task(self, one: Spent) -> dict[str, Any]:
         hours = {"hours": one.seconds / HOUR_S, "gpu_hours": one.gpu_s / HOUR_S, "cpu_hours": one.cpu_s / HOUR_S}
+        used = {"used_cpu_hours": one.used_cpu_s / HOUR_S or None, "peak_memory_bytes": one.peak_bytes or None}
         money = self.prices.of(one) if self.prices else None
-        return {"key": one.key, "label": one.label, "attempts": one.attempts, **hours, "money": money}
+        return {"key": one.key, "label": one.label, "attempts": one.attempts, **hours, "money": money, **used}
 
 
 def of_run(reader: Reader, run: Run) -> Report:
@@ -76,3 +80,7 @@ def label(prices: recipe_tables.Prices) -> Mapping[str, Any]:
 
 def _hours(*seconds: float) -> list[str]:
     return [f"{value / HOUR_S:.3f}" if value else "–" for value in seconds]
+
+
+def _memory(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size else "–"

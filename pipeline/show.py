@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import words
-from pipeline.doctor import Finding
 from pipeline.engine.records import Run, Task
 from pipeline.engine.rerun import Plan
+from pipeline.finding import Finding
 from pipeline.local import Results, interrupted
 
 DOCTOR_STYLES = {"ok": "green", "missing": "bold red", "optional": "yellow"}
@@ -31,11 +31,12 @@ def run_state(run: Run) -> Text:
 
 
 def score_in_words(found: Results | None) -> str:
-    """`mAP 0.871 (0.852 to 0.889)`, or nothing where there is no report."""
-    total = found.scores["total"].get("map") if found else None
-    if not total or total["value"] is None:
+    """`mAP 0.871 (0.852 to 0.889)`, or nothing where nothing was measured."""
+    headline = found.headline if found else None
+    if not headline:
         return ""
-    return f"mAP {total['value']:.3f} ({total['low']:.3f} to {total['high']:.3f})"
+    low_to_high = " ({:.3f} to {:.3f})".format(*headline.interval) if headline.interval else ""
+    return f"{headline.name} {headline.value:.3f}{low_to_high}"
 
 
 def tasks(rows: Iterable[Task]) -> Table:
@@ -64,7 +65,8 @@ def findings(rows: Sequence[Finding]) -> Table:
     """What the doctor found."""
     table = _table("looked at", "state", "found", "fix")
     for row in rows:
-        table.add_row(row.name, Text(row.state, style=DOCTOR_STYLES[row.state]), row.detail, row.fix)
+        # As texts: `pip install -e '.[gpu]'` is no markup.
+        table.add_row(row.name, Text(row.state, style=DOCTOR_STYLES[row.state]), Text(row.detail), Text(row.fix))
     return table
 
 
@@ -93,6 +95,7 @@ def task_as_json(task: Task) -> dict[str, Any]:
         "state": str(task.state),
         "cached": task.cached,
         "reason": task.reason,
+        "note": task.note,
         "explanation": task.explanation,
         "attempts": task.attempts,
         "seconds": task.seconds,

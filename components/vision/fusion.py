@@ -18,6 +18,7 @@ MEANS = ("arithmetic", "geometric")
 # without it a single probability of 0 would veto a class.
 _FLOOR = 1e-4
 _EM_STEPS = 500
+_FITTED_DIGITS = 6  # of SLSQP's weights, whose last ones hang on the machine's BLAS
 # Weights start as if this many rows had spoken for all parts alike: a handful of rows cannot switch a part off.
 PRIOR_ROWS = 20
 
@@ -41,8 +42,13 @@ def weighted_mean(stack: Floats, weights: Floats, mean: str = "arithmetic") -> F
         (n, K) float64.
     """
     if mean == "arithmetic":
-        return np.tensordot(weights, stack, axes=1)
-    return calibration.softmax(np.tensordot(weights, np.log(stack + _FLOOR), axes=1))
+        return _weighted_sum(weights, stack)
+    return calibration.softmax(_weighted_sum(weights, np.log(stack + _FLOOR)))
+
+
+def _weighted_sum(weights: Floats, stack: Floats) -> Floats:
+    """(n, K) from (m,) and (m, n, K), term by term: of a BLAS the last bits differ with the kernel that it chooses."""
+    return np.asarray((weights[:, None, None] * stack).sum(axis=0))
 
 
 def fit_weights(stack: Floats, labels: Sequence[str], mean: str = "arithmetic") -> Floats:
@@ -154,12 +160,12 @@ def _fit_log_pool(logs: Floats, truth: npt.NDArray[np.int64]) -> Floats:
     prior = PRIOR_ROWS / (parts * rows)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        pooled = np.tensordot(weights, logs, axes=1)
+        pooled = _weighted_sum(weights, logs)
         shift = pooled.max(axis=1)
         powers = np.exp(pooled - shift[:, None])
         total = powers.sum(axis=1)
         expected = (logs * (powers / total[:, None])).sum(axis=2)
-        fit = float((shift + np.log(total) - weights @ of_truth).mean())
+        fit = float((shift + np.log(total) - (weights[:, None] * of_truth).sum(axis=0)).mean())
         return fit - prior * float(np.log(weights).sum()), (expected - of_truth).mean(axis=1) - prior / weights
 
     found = minimize(
@@ -170,5 +176,5 @@ def _fit_log_pool(logs: Floats, truth: npt.NDArray[np.int64]) -> Floats:
         bounds=[(1e-9, 1.0)] * parts,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
     )
-    weights = np.clip(found.x, 0, 1)
+    weights = np.clip(found.x.round(_FITTED_DIGITS), 0, 1)
     return np.asarray(weights / weights.sum())

@@ -134,6 +134,13 @@ class Board:
         self.tries[attempt.key] = attempt.number
         self._remember(attempt.key, Record(TaskState.RUNNING))
 
+    def hold(self, attempt: Attempt, since: float) -> Attempt:
+        """Takes down from when an attempt has held what it asked for, told by a clock that may not be ours."""
+        held = replace(attempt, began=min(max(since, attempt.started), self.now()))
+        self._store.hold_attempt(held, self.now())
+        self.live[attempt.key] = held
+        return held
+
     def end(self, attempt: Attempt, state: TaskState, outputs: Values = NOTHING) -> None:
         """Closes an attempt; the task ends with it, in the same state and for the same reason."""
         attempt = replace(attempt, state=state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine.budget import quantity
 from pipeline.errors import PipelineError
 
 VARIABLE = "SEAMLINE_KUBERNETES"
@@ -20,7 +21,7 @@ class ClusterPlace:
 
     Attributes:
         namespace: where Pods are made; empty for the one of the kubeconfig's context, or of the Pod that runs this.
-        context: of the kubeconfig; empty for its current one. Inside a cluster neither is needed.
+        context: of the kubeconfig; empty for the cluster that this runs in, else for its current one.
         claim: the PersistentVolumeClaim (ReadWriteMany, or one node) with the state folder on it; empty where the
             nodes share the folder by themselves (`host_path`).
         host_path: the state folder is at its own path on every node, for instance by NFS.
@@ -28,9 +29,12 @@ class ClusterPlace:
         service_account: of the Pods; it needs no rights in the cluster.
         image_pull_policy: empty for Kubernetes' own rule, which the pipeline may have replaced.
         image_pull_secrets: names of Secrets.
+        pin_images: images by the digests that their registries tell when a run is made; a moved tag changes no run.
         priority_class: of all Pods; empty for none.
         gpu_priority_class: of Pods with a GPU; empty for `priority_class`.
         user: uid and gid of the commands; 0 for those of the engine.
+        tmp_size: most that a Pod may write to its `/tmp`, as a Kubernetes quantity; empty for no limit. A task that
+            asks for a volume of its own there has that.
         at_once: most Pods at once; more wait in the engine.
         image_wait_s: how long an image may fail to be pulled before the task fails.
         misfit_wait_s: how long a Pod may wait that no node would take, however empty; 0 for ever.
@@ -45,9 +49,11 @@ class ClusterPlace:
     service_account: str = ""
     image_pull_policy: str = ""
     image_pull_secrets: tuple[str, ...] = ()
+    pin_images: bool = False
     priority_class: str = ""
     gpu_priority_class: str = ""
     user: int = 0
+    tmp_size: str = "32Gi"
     at_once: int = 100
     image_wait_s: float = 300.0
     misfit_wait_s: float = 900.0
@@ -59,6 +65,8 @@ class ClusterPlace:
         if self.image_pull_policy not in _PULL_POLICIES:
             wanted = ", ".join(_PULL_POLICIES[1:])
             raise PipelineError(f"image_pull_policy is {self.image_pull_policy!r}; it is one of {wanted}")
+        if self.tmp_size and not quantity(self.tmp_size) > 0:
+            raise PipelineError(f"tmp_size is {self.tmp_size!r}; nothing fits into it, and empty means no limit")
         if self.at_once < 1:
             raise PipelineError(f"at_once is {self.at_once}; at least 1 Pod has to run")
         for name in ("image_wait_s", "misfit_wait_s", "grace_s", "user"):

@@ -4,10 +4,11 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.engine import ir
+from pipeline.engine import exit_note, ir
 from pipeline.engine.budget import cpu_limit_of, quantity
 from pipeline.engine.launch import Exit, Job
 
@@ -91,6 +92,7 @@ def arguments(job: Job, around: Surroundings) -> dict[str, Any]:
         "environment": {
             "HOME": "/tmp",
             "TINI_KILL_PROCESS_GROUP": "1",
+            exit_note.USAGE: str(job.directory / exit_note.USAGE_FILE),
             **around.environment,
             **job.environment,
         },
@@ -171,4 +173,14 @@ def exit_of(state: Mapping[str, Any]) -> Exit:
     code = int(state.get("ExitCode", 0))
     if code == 0 and str(state.get("FinishedAt", _NEVER)).startswith(_NEVER):
         return Exit(None)
-    return Exit(code, {"oom_kills": int(bool(state.get("OOMKilled")))})
+    return Exit(code, {"oom_kills": int(bool(state.get("OOMKilled")))} | _wall_time(state))
+
+
+def _wall_time(state: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds between the two moments that the Docker Engine has seen."""
+    try:
+        begin, end = (datetime.fromisoformat(str(state.get(name))) for name in ("StartedAt", "FinishedAt"))
+    except ValueError:
+        return {}
+    was_seen = not str(state["StartedAt"]).startswith(_NEVER)
+    return {"wall_s": round((end - begin).total_seconds(), 3)} if was_seen and end >= begin else {}

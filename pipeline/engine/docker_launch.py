@@ -110,7 +110,7 @@ class DockerLauncher:
         copied = self._copy(place).is_done
         if state["Status"] not in ("exited", "dead") or not copied:
             return None
-        ended = docker_container.exit_of(state)
+        ended = exit_note.with_usage(place.folder, docker_container.exit_of(state))
         self._forget(handle, ended)
         return ended
 

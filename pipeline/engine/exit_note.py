@@ -2,6 +2,8 @@
 
 import json
 import os
+import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,11 @@ from pipeline.engine.failures import Failure
 from pipeline.engine.launch import Exit
 
 NAME = "exit.json"
+USAGE, USAGE_FILE = "SEAMLINE_USAGE", "usage.json"
+"""The environment variable by which a container learns where to note what it used; the file in the attempt's folder."""
+_MEASURED = ("max_rss_bytes", "cpu_s")
+_MOST_BYTES = 4096
+_MOST = 2.0**60
 
 
 def read(directory: Path) -> Exit | None:
@@ -33,3 +40,20 @@ def write(directory: Path, ended: Exit) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(fresh, directory / NAME)
+
+
+def with_usage(directory: Path, ended: Exit) -> Exit:
+    """Adds what the command itself has noted of its memory and CPU time; an image that is not ours notes nothing."""
+    return replace(ended, usage={**ended.usage, **_noted_usage(directory / USAGE_FILE)})
+
+
+def _noted_usage(path: Path) -> dict[str, float]:
+    """Only what can be true: the command may have written anything."""
+    try:
+        found = path.lstat()
+        is_note = stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES
+        body = json.loads(path.read_bytes()) if is_note else {}
+    except (OSError, ValueError):
+        return {}
+    told = body if isinstance(body, dict) else {}
+    return {name: told[name] for name in _MEASURED if type(told.get(name)) in (int, float) and 0 <= told[name] < _MOST}

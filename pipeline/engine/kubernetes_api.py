@@ -5,12 +5,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+import yaml
+
 from pipeline.engine.cluster_place import ClusterPlace
 from pipeline.engine.pod import CONTAINER
 from pipeline.errors import PipelineError
 
 Json = dict[str, Any]
 _QUICK_S = (5.0, 30.0)  # to connect, and for an answer
+_LOOK_S = (3.0, 5.0)
 _WATCH_S = 60
 _WATCH_GIVES_UP_S = (5.0, _WATCH_S + 30.0)
 _LOG_S = (5.0, 3600.0)
@@ -69,6 +72,9 @@ class Cluster(Protocol):
     def events(self, name: str) -> list[tuple[str, str]]:
         """What happened to a Pod, oldest first: reason and message."""
 
+    def access_modes(self, claim: str) -> list[str]:
+        """How a PersistentVolumeClaim may be mounted: `ReadWriteOnce`, `ReadWriteMany`, ..."""
+
 
 class RealCluster:
     """Talks to a cluster through the official client."""
@@ -76,6 +82,11 @@ class RealCluster:
     def __init__(self, core: Any, namespace: str) -> None:
         self._core = core
         self._namespace = namespace
+
+    @property
+    def namespace(self) -> str:
+        """Where Pods are made."""
+        return self._namespace
 
     def create(self, pod: Json) -> None:
         """See Cluster."""
@@ -136,6 +147,18 @@ class RealCluster:
         in_order = sorted(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
         return [(str(e.get("reason", "")), str(e.get("message", ""))) for e in in_order]
 
+    def ask(self, method: str, path: str, body: Json | None = None, **query: str) -> Json:
+        """Anything else that the API knows, by its path; waits for a few seconds only."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        what = {"header_params": headers, "query_params": list(query.items()), "body": body}
+        how = {"auth_settings": ["BearerToken"], "_return_http_data_only": True, "_request_timeout": _LOOK_S}
+        return self._call(self._core.api_client.call_api, path, method, **what, **how)
+
+    def access_modes(self, claim: str) -> list[str]:
+        """See Cluster."""
+        body = self._call(self._core.read_namespaced_persistent_volume_claim, claim, self._namespace)
+        return list(body.get("status", {}).get("accessModes") or body.get("spec", {}).get("accessModes", ()))
+
     def _call(self, function: Any, *arguments: Any, **options: Any) -> Json:
         response = self._asked(function, *arguments, **{"_request_timeout": _QUICK_S} | options)
         body: Json = json.loads(response.data)
@@ -181,39 +204,60 @@ class _RealStream:
 
 
 def connect(place: ClusterPlace) -> RealCluster:
-    """The cluster that a kubeconfig (KUBECONFIG, `~/.kube/config`) names, or else the one that this runs in.
+    """The cluster of the context that is asked for by name, else the one that this runs in, else the kubeconfig's own.
+
+    A kubeconfig is the one that KUBECONFIG names, or `~/.kube/config`.
 
     Raises:
-        PipelineError: neither is there, or it cannot be used.
+        PipelineError: there is none, or it cannot be used.
     """
-    from kubernetes import client, config
+    from kubernetes import client
     from kubernetes.config import ConfigException
 
+    # The official client meets a file of another shape with whatever Python says of it.
+    misshapen = (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError)
     settings = client.Configuration()
     try:
-        try:
-            config.load_incluster_config(client_configuration=settings)
-            namespace = place.namespace or _own_namespace()
-        except ConfigException:
-            config.load_kube_config(context=place.context or None, client_configuration=settings)
-            namespace = place.namespace or _namespace_of(config.list_kube_config_contexts(), place.context)
-    except (ConfigException, OSError) as error:
+        namespace = _of_kubeconfig(place, settings) if place.context else _at_hand(place, settings)
+    except (ConfigException, OSError, *misshapen) as error:
+        said = " ".join(str(error).split())
         raise PipelineError(
-            f"no Kubernetes cluster: {error}; set KUBECONFIG to a kubeconfig file, or run in a cluster"
+            f"no Kubernetes cluster: {said}; set KUBECONFIG to a kubeconfig file, or run in a cluster"
         ) from None
     settings.retries = False
     return RealCluster(client.CoreV1Api(client.ApiClient(settings)), namespace)
 
 
+def _at_hand(place: ClusterPlace, settings: Any) -> str:
+    """Fills the client's settings without asking for a context, and says in which namespace."""
+    from kubernetes import config
+
+    try:
+        config.load_incluster_config(client_configuration=settings)
+        return place.namespace or _own_namespace()
+    except config.ConfigException:
+        return _of_kubeconfig(place, settings)
+
+
+def _of_kubeconfig(place: ClusterPlace, settings: Any) -> str:
+    """Fills the client's settings from a context of the kubeconfig, and says in which namespace."""
+    from kubernetes import config
+
+    listed, current = config.list_kube_config_contexts()
+    named = {one["name"]: one for one in listed}
+    if place.context and place.context not in named:
+        known = ", ".join(sorted(named))
+        raise PipelineError(
+            f"context {place.context!r} is not in the kubeconfig, which has {known}; mend kubernetes.toml"
+        )
+    config.load_kube_config(context=place.context or None, client_configuration=settings)
+    chosen = named[place.context] if place.context else current
+    return place.namespace or str(chosen["context"].get("namespace") or "default")
+
+
 def _own_namespace() -> str:
     with open("/var/run/secrets/kubernetes.io/serviceaccount/namespace", encoding="utf-8") as stream:
         return stream.read().strip()
-
-
-def _namespace_of(contexts: tuple[list[Json], Json], chosen: str) -> str:
-    listed, current = contexts
-    context = next((one for one in listed if one["name"] == chosen), current)
-    return str(context["context"].get("namespace") or "default")
 
 
 def _message(error: Any) -> str:

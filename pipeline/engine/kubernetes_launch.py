@@ -19,7 +19,9 @@ from pipeline.engine.cluster_place import ClusterPlace
 from pipeline.engine.failures import Failure
 from pipeline.engine.kubernetes_api import Cluster, Json, Refused, Unreachable
 from pipeline.engine.launch import Exit, Job, refuse_long_arguments
+from pipeline.engine.pod_claim import NodePools
 from pipeline.engine.pod_log import LogCopy
+from pipeline.engine.pod_patience import Patience
 from pipeline.engine.pod_status import Wait, Waiting
 from pipeline.engine.pod_watch import PodMirror, Seen, watching
 
@@ -27,8 +29,6 @@ LOG = logging.getLogger("seamline.engine")
 CONFIRM_S = 5.0
 DRAIN_S = 60.0
 LOST_S = 60.0
-REFUSED_S = 15.0
-"""How long a refusal is doubted: an API server that has just started does not know all rights and quotas yet."""
 NOTHING: Mapping[str, str] = {}
 _KILL_GRACE_S = 1  # 0 would forget the Pod before its node has ended it
 _TERM, _KILL = -15, -9
@@ -39,17 +39,18 @@ class _Watched:
     """One attempt. Times are monotonic, -1 for not yet.
 
     Attributes:
+        patience: what it waits for.
         unmade: the Pod that the cluster has not taken yet.
-        waiting: why it has not begun, and `since` when it is this reason.
+        held_since: see launch.Queueing.
         asked: the signal that the engine has asked for, 0 for none.
         ending_since: when its deletion was first seen.
         ended_at: when its end was first seen.
         looked_at: when the cluster was last asked for this one Pod.
     """
 
+    patience: Patience
     unmade: Json | None = None
-    waiting: Waiting | None = None
-    since: float = -1.0
+    held_since: float | None = None
     asked: int = 0
     ending_since: float = -1.0
     ended_at: float = -1.0
@@ -90,6 +91,7 @@ class KubernetesLauncher:
         self._copy = copy
         self._monotonic = monotonic
         self._watched: dict[str, _Watched] = {}
+        self._pools = NodePools(place.claim)
 
     @cached_property
     def _cluster(self) -> Cluster:
@@ -109,13 +111,13 @@ class KubernetesLauncher:
         if os.geteuid() == 0:
             _hand_over(job.directory, self._place.uid)
         handle = json.dumps({"pod": made["metadata"]["name"], "directory": str(job.directory)})
-        self._watched[handle] = _Watched(made=made)
+        self._watched[handle] = _Watched(self._patience(), made=made)
         return handle
 
     def release(self, handle: str) -> None:
         """See Launcher. The Pod's name is the attempt's, so that it is made once whatever happens meanwhile."""
         watched = self._watched[handle]
-        _ = self._mirror  # watches from here on
+        self._mirror.follow(_name(handle))  # watches from here on
         watched.unmade, watched.made = watched.made, None
         self._make(watched)
 
@@ -125,15 +127,16 @@ class KubernetesLauncher:
         if noted:
             self._drop(handle)
             return noted
-        watched = self._watched.setdefault(handle, _Watched())
+        watched = self._follow(handle)
         try:
             ended = self._look(handle, watched)
         except (Unreachable, Refused) as error:  # refused: a token is being renewed, or a right is missing just now
             if watched.unmade:
-                watched.waiting = Waiting(Wait.ROOM, str(error))
+                watched.patience.wait(Waiting(Wait.ROOM, str(error)))
             return None
         if ended is None or not self._log_is_whole(handle, watched):
             return None
+        ended = exit_note.with_usage(_directory(handle), ended)
         exit_note.write(_directory(handle), ended)
         self._delete(_name(handle), _KILL_GRACE_S)
         self._drop(handle)
@@ -142,16 +145,31 @@ class KubernetesLauncher:
     def waits(self, handle: str) -> str:
         """See Queueing."""
         watched = self._watched.get(handle)
-        return watched.waiting.text if watched and watched.waiting else ""
+        return watched.patience.text if watched else ""
+
+    def held_since(self, handle: str) -> float | None:
+        """See Queueing."""
+        watched = self._watched.get(handle)
+        return watched.held_since if watched else None
 
     def signal(self, handle: str, kill: bool) -> None:
         """See Launcher."""
-        watched = self._watched.setdefault(handle, _Watched())
+        watched = self._follow(handle)
         wanted = _KILL if kill else _TERM
         if watched.asked in (wanted, _KILL):
             return
         if self._delete(_name(handle), _KILL_GRACE_S if kill else round(self._place.grace_s)):
             watched.asked = wanted
+
+    def _patience(self) -> Patience:
+        return Patience(self._place, self._monotonic)
+
+    def _follow(self, handle: str) -> _Watched:
+        """What is known of an attempt, whoever has started it."""
+        if handle not in self._watched:
+            self._watched[handle] = _Watched(self._patience())
+            self._mirror.follow(_name(handle))
+        return self._watched[handle]
 
     def _look(self, handle: str, watched: _Watched) -> Exit | None:
         """How it ended, as far as the cluster tells now."""
@@ -160,19 +178,18 @@ class KubernetesLauncher:
         seen = self._seen(_name(handle), watched)
         if seen is None:
             return None
-        watched.waiting = self._waiting(seen.pod, watched)
+        watched.patience.wait(pod_status.waiting(seen.pod))
+        watched.held_since = pod_status.held_since(seen.pod)
         if pod_status.begun(seen.pod):
             watched.log = watched.log or self._copy(self._cluster, _name(handle), _directory(handle) / "log").start()
         ended = pod_status.ending(seen.pod)
         if seen.gone or (ended and "deletionTimestamp" in seen.pod["metadata"]):
             return self._deleted(seen.pod, watched)
-        return ended or self._gives_up(seen.pod, watched) or self._lost(seen.pod, watched)
+        failure = watched.patience.ends(lambda: self._cluster.events(_name(handle)))
+        return ended or _failed(failure) or self._lost(seen.pod, watched)
 
     def _unmade(self, watched: _Watched) -> Exit | None:
-        if watched.asked:
-            return Exit(watched.asked)
-        failure = self._make(watched)
-        return Exit(None, failure=failure) if failure else None
+        return Exit(watched.asked) if watched.asked else _failed(self._make(watched))
 
     def _make(self, watched: _Watched) -> Failure | None:
         """Asks the cluster for the Pod; what it refuses for good is the failure, anything else waits."""
@@ -181,15 +198,13 @@ class KubernetesLauncher:
         try:
             self._cluster.create(watched.unmade)
         except Refused as error:
-            failure = pod_status.refused(str(error))
-            if failure is None or watched.waiting is None or watched.waiting.kind is not Wait.NEVER:
-                watched.since = self._monotonic()
-            watched.waiting = Waiting(Wait.NEVER if failure else Wait.ROOM, str(error))
-            return failure if self._monotonic() - watched.since >= REFUSED_S else None
+            return watched.patience.refused(str(error))
         except Unreachable as error:
-            watched.waiting = Waiting(Wait.ROOM, str(error))
+            watched.patience.wait(Waiting(Wait.ROOM, str(error)))
             return None
-        watched.unmade, watched.waiting = None, None
+        self._pools.add(watched.unmade, self._cluster)
+        watched.unmade = None
+        watched.patience.wait(None)
         return None
 
     def _seen(self, name: str, watched: _Watched) -> Seen | None:
@@ -203,26 +218,6 @@ class KubernetesLauncher:
         found = self._cluster.pod(name)
         never_seen = {"metadata": {"name": name}}
         return Seen(found) if found else Seen(seen.pod if seen else never_seen, gone=True)
-
-    def _waiting(self, body: Json, watched: _Watched) -> Waiting | None:
-        """What it waits for; the same kind of reason goes on from when it began."""
-        now = pod_status.waiting(body)
-        if now and not (watched.waiting and watched.waiting.kind is now.kind):
-            watched.since = self._monotonic()
-        return now
-
-    def _gives_up(self, body: Json, watched: _Watched) -> Exit | None:
-        """Ends the waiting for what does not come."""
-        wait = watched.waiting
-        if wait is None or wait.kind in (Wait.ROOM, Wait.NODE):
-            return None
-        patience = {Wait.IMAGE: self._place.image_wait_s, Wait.MISFIT: self._place.misfit_wait_s}.get(wait.kind, 0.0)
-        if self._monotonic() - watched.since < patience or (wait.kind is Wait.MISFIT and not patience):
-            return None
-        if wait.kind is Wait.MISFIT and pod_status.autoscaler_hopes(self._cluster.events(body["metadata"]["name"])):
-            watched.since = self._monotonic()
-            return None
-        return Exit(None, failure=pod_status.never_began(wait, patience))
 
     def _lost(self, body: Json, watched: _Watched) -> Exit | None:
         """A Pod that is being deleted and does not end: its node does not answer any more."""
@@ -266,6 +261,10 @@ class KubernetesLauncher:
     def _drop(self, handle: str) -> None:
         self._watched.pop(handle, None)
         self._mirror.forget(_name(handle))
+
+
+def _failed(failure: Failure | None) -> Exit | None:
+    return Exit(None, failure=failure) if failure else None
 
 
 def _hand_over(directory: Path, uid: int) -> None:

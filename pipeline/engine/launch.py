@@ -111,14 +111,24 @@ class Queueing(Launcher, Protocol):
     def waits(self, handle: str) -> str | None:
         """What a released command waits for, in words, as of the last `poll`; empty once it has begun.
 
-        None for a command that never waits. Of any other, the place itself keeps the limit of time: the engine does
-        not know when it began.
+        None for a command that never waits. Of any other, the place itself keeps the limit of time.
+        """
+
+    def held_since(self, handle: str) -> float | None:
+        """From when the place has kept for it what it asked for, by the place's clock, as of the last `poll`.
+
+        Seconds since 1970; infinite for some moment that the place does not tell, None while the command queues.
         """
 
 
 def waits(launcher: Launcher, handle: str) -> str | None:
     """What `Queueing.waits` answers; None in a place without a queue."""
     return launcher.waits(handle) if isinstance(launcher, Queueing) else None
+
+
+def held_since(launcher: Launcher, handle: str) -> float | None:
+    """What `Queueing.held_since` answers; 0, so from its start, in a place without a queue."""
+    return launcher.held_since(handle) if isinstance(launcher, Queueing) else 0.0
 
 
 def refuse_long_arguments(command: Sequence[str]) -> None:

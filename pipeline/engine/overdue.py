@@ -61,7 +61,7 @@ class Deadlines:
         if name not in self._watched:
             now = self._board.monotonic()
             adopted = attempt.key in self._board.adopted  # of the time before, only the time of day is known
-            begun = now - max(0.0, self._board.now() - attempt.started) if adopted else now
+            begun = now - max(0.0, self._board.now() - attempt.began) if adopted else now
             self._watched[name] = _Watch(begun, now)
         return self._watched[name]
 

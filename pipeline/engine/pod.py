@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine import pod_placement
+from pipeline.engine import exit_note, pod_placement
 from pipeline.engine.cluster_place import ClusterPlace
 from pipeline.engine.launch import Job, Whose
+from pipeline.engine.pod_status import TMP_VOLUME
 from pipeline.errors import PipelineError
 
 CONTAINER = "task"
 LABEL = "seamline.dev/"
 MANAGED = {"app.kubernetes.io/managed-by": "seamline", "app.kubernetes.io/component": "task"}
+TMP = "/tmp"
 _STATE = "state"  # name of the volume
 _MAX_NAME = 40
 _MAX_LABEL = 63
@@ -49,16 +51,16 @@ def manifest(job: Job, place: ClusterPlace, state_dir: Path) -> dict[str, Any]:
     shared = Path(place.mount) if place.mount else state_dir.resolve()
     _check_paths(job, shared, place)
     settled = pod_placement.of(job)
-    volumes = [_state_volume(place, shared), {"name": "tmp", "emptyDir": {}}, *settled.volumes]
-    mounts = [{"name": _STATE, "mountPath": str(shared)}, {"name": "tmp", "mountPath": "/tmp"}, *settled.mounts]
+    volumes = [_state_volume(place, shared), *_tmp(settled, {"emptyDir": _filled(sizeLimit=place.tmp_size)})]
+    mounts = [{"name": _STATE, "mountPath": str(shared)}, *_tmp(settled, {"mountPath": TMP})]
     container = _filled(
         name=CONTAINER,
         image=job.image,
         imagePullPolicy=place.image_pull_policy or settled.pull_policy,
         **_command(job),
-        env=[{"name": "HOME", "value": "/tmp"}, *_environment(job.environment), *settled.environment],
+        env=[*_environment({**_own_environment(job), **job.environment}), *settled.environment],
         resources=settled.resources,
-        volumeMounts=mounts,
+        volumeMounts=[*mounts, *settled.mounts],
         securityContext={
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -70,7 +72,7 @@ def manifest(job: Job, place: ClusterPlace, state_dir: Path) -> dict[str, Any]:
     spec = _filled(
         restartPolicy="Never",
         containers=[container],
-        volumes=volumes,
+        volumes=[*volumes, *settled.volumes],
         nodeSelector=settled.node_selector,
         tolerations=settled.tolerations,
         activeDeadlineSeconds=settled.deadline_s,
@@ -124,6 +126,12 @@ def _state_volume(place: ClusterPlace, shared: Path) -> dict[str, Any]:
     )
 
 
+def _tmp(settled: pod_placement.Settled, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The volume of temporary files, or its mount; none where the task brings its own."""
+    brings = any(mount["mountPath"].rstrip("/") == TMP for mount in settled.mounts)
+    return [] if brings else [{"name": TMP_VOLUME, **body}]
+
+
 def _check_paths(job: Job, shared: Path, place: ClusterPlace) -> None:
     """What a Pod cannot see is refused before it fails on a node, and by its name."""
     for path in (str(job.directory.resolve()), *job.paths):
@@ -133,6 +141,10 @@ def _check_paths(job: Job, shared: Path, place: ClusterPlace) -> None:
                 f"the task reads {path}, which is not below {shared} ({where}), so no Pod sees it; "
                 "move it there, or use a gs:// address"
             )
+
+
+def _own_environment(job: Job) -> dict[str, str]:
+    return {"HOME": TMP, exit_note.USAGE: str(job.directory / exit_note.USAGE_FILE)}
 
 
 def _environment(given: Mapping[str, str]) -> list[dict[str, Any]]:

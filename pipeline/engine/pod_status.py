@@ -1,5 +1,6 @@
 """What the state of a Pod means: it waits and for what, it runs, or how it ended and why. Pure."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pipeline.engine.launch import Exit
 
 Json = Mapping[str, Any]
 Events = Sequence[tuple[str, str]]
+TMP_VOLUME = "tmp"
+"""Name of a Pod's volume of temporary files."""
 _KILLED = 128
 _BY_SIGNAL = frozenset({_KILLED + 9, _KILLED + 15})
 
@@ -26,6 +29,10 @@ _COUNTED = re.compile(r"^(?:\d+ )(?:node\(s\) )?")
 # What the cluster's autoscaler says of a Pod that it works on, or will once it may.
 _AUTOSCALER_HOPES = re.compile(r"backoff|max node group size|in progress", re.I)
 _QUOTA = re.compile(r"exceeded quota: (\S+), requested: (.+?), used: .+?, limited: (.+)$")
+# What the kubelet says of a Pod that has written more than it may; a node that is short of disk says `low on resource`.
+_OVER_DISK_LIMIT = re.compile(r"exceeds the (?:total )?limit|exceeded its local ephemeral storage limit")
+_TROUBLE_AT_NODE = frozenset({"FailedAttachVolume", "FailedMount", "FailedCreatePodSandBox"})
+_AT_NODE = _TROUBLE_AT_NODE | {"Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled"}
 _EVENTS_OF_END = ("Preempted", "TaintManagerEviction", "Evicted", "NodeControllerEviction", "Killing")
 
 
@@ -82,6 +89,16 @@ def autoscaler_hopes(events: Events) -> bool:
     )
 
 
+def trouble_at_node(events: Events) -> str:
+    """What keeps a node from preparing a Pod, for instance a volume that it cannot mount; empty for nothing."""
+    told = [(reason, message) for reason, message in events if reason in _AT_NODE]
+    if not told or told[-1][0] not in _TROUBLE_AT_NODE:
+        return ""
+    message = _line(told[-1][1])
+    advice = "; a claim that is ReadWriteOnce is on one node at a time, so make it ReadWriteMany or use one node"
+    return message + advice * ("Multi-Attach" in message)
+
+
 def never_began(wait: Waiting, patience_s: float = 0.0) -> Failure:
     """The failure of a Pod whose waiting is over."""
     cause = wait.text if not patience_s else f"{wait.text} (for {patience_s:g} s)"
@@ -124,11 +141,11 @@ def ending(pod: Json) -> Exit | None:
     ended = _container(status).get("terminated")
     reason = str(status.get("reason", ""))
     if ended and ended.get("exitCode") == 0:
-        return Exit(0, _usage(ended))
+        return Exit(0, _usage(status))
     if status.get("phase") == "Failed" and reason:
-        return Exit(_code(ended), _usage(ended), _of_pod(pod, reason))
+        return Exit(_code(ended), _usage(status), _of_pod(pod, reason))
     if ended:
-        return Exit(_code(ended), _usage(ended), _of_container(pod, ended))
+        return Exit(_code(ended), _usage(status), _of_container(pod, ended))
     return None
 
 
@@ -156,6 +173,14 @@ def begun(pod: Json) -> bool:
     return bool({"running", "terminated"} & set(_container(pod.get("status", {}))))
 
 
+def held_since(pod: Json) -> float | None:
+    """From when a node has kept room for it, in seconds since 1970; None while it queues. See launch.Queueing."""
+    status = pod.get("status", {})
+    if told := _time(status.get("startTime")):
+        return told.timestamp()
+    return math.inf if begun(pod) else None
+
+
 def _of_pod(pod: Json, reason: str) -> Failure:
     """A Pod that its node has ended, or refused."""
     message = _line(str(pod["status"].get("message", "")))
@@ -164,8 +189,14 @@ def _of_pod(pod: Json, reason: str) -> Failure:
         limit = pod.get("spec", {}).get("activeDeadlineSeconds", 0)
         fix = "give it more time (kubernetes.set_timeout) or less to do"
         return Failure(FailureKind.TIMEOUT, f"timed out after {limit} s", fix)
+    if reason == "Evicted" and _OVER_DISK_LIMIT.search(message):
+        fix = "raise the limit that it names (ephemeral-storage, or a volume's size), or write less"
+        if f'"{TMP_VOLUME}"' in message:
+            fix = "raise tmp_size in kubernetes.toml, or lower SEAMLINE_CACHE_MB: steps keep their cache there"
+        return Failure(FailureKind.DISK_FULL, told, fix)
     if reason == "Evicted":
-        fix = "nothing, if its node was short by accident; else raise its memory limit or free the node's disk"
+        short = "disk (ephemeral-storage)" if "ephemeral-storage" in message else "memory or disk"
+        fix = f"nothing, if its node was short of {short} by accident; else raise the task's limit or free the node's"
         return Failure(FailureKind.PREEMPTED, told, fix)
     return preempted(told)  # node shut down or lost; or it had no room after all, for instance OutOfcpu
 
@@ -211,8 +242,10 @@ def _code(ended: Json | None) -> int | None:
     return int(ended["exitCode"]) if ended else None
 
 
-def _usage(ended: Json | None) -> dict[str, Any]:
-    begin, end = (_time((ended or {}).get(name)) for name in ("startedAt", "finishedAt"))
+def _usage(status: Json) -> dict[str, Any]:
+    """How long its node has kept room for it: from then on a limit of time counts, too."""
+    ended = _container(status).get("terminated", {})
+    begin, end = _time(status.get("startTime") or ended.get("startedAt")), _time(ended.get("finishedAt"))
     return {"wall_s": round((end - begin).total_seconds(), 3)} if begin and end else {}
 
 

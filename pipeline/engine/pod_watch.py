@@ -23,12 +23,13 @@ class Seen:
 
 
 class PodMirror:
-    """Knows the Pods that a selector chooses."""
+    """Knows the Pods that a selector chooses: those that are there, and those gone that somebody follows."""
 
     def __init__(self, cluster: Cluster, selector: str) -> None:
         self._cluster = cluster
         self._selector = selector
         self._seen: dict[str, Seen] = {}
+        self._followed: set[str] = set()
         self._lock = threading.Lock()
 
     def start(self) -> "PodMirror":
@@ -40,14 +41,15 @@ class PodMirror:
         """What is known of a Pod; None when nothing is."""
         return self._seen.get(name)
 
-    def put(self, seen: Seen) -> None:
-        """Takes down what somebody else has found out."""
+    def follow(self, name: str) -> None:
+        """Keeps from now on how a Pod was last seen after it is gone, until it is forgotten."""
         with self._lock:
-            self._seen[seen.pod["metadata"]["name"]] = seen
+            self._followed.add(name)
 
     def forget(self, name: str) -> None:
         """Drops a Pod that nobody asks for any more."""
         with self._lock:
+            self._followed.discard(name)
             self._seen.pop(name, None)
 
     def look(self) -> None:
@@ -63,14 +65,24 @@ class PodMirror:
             for kind, pod in self._cluster.changes(self._selector, version):
                 version = pod["metadata"]["resourceVersion"]
                 if kind != "BOOKMARK":
-                    self.put(Seen(pod, gone=kind == "DELETED"))
+                    self._put(pod, gone=kind == "DELETED")
             if version == before:
                 return  # nothing new for the length of a watch: a list makes sure
 
+    def _put(self, pod: Json, gone: bool) -> None:
+        name = pod["metadata"]["name"]
+        with self._lock:
+            if gone and name not in self._followed:
+                self._seen.pop(name, None)
+            else:
+                self._seen[name] = Seen(pod, gone)
+
     def _replace(self, pods: dict[str, Json]) -> None:
         with self._lock:
-            kept = {name: Seen(seen.pod, gone=True) for name, seen in self._seen.items() if name not in pods}
-            self._seen = kept | {name: Seen(pod) for name, pod in pods.items()}
+            gone = self._followed & self._seen.keys() - pods.keys()
+            self._seen = {name: Seen(self._seen[name].pod, gone=True) for name in gone} | {
+                name: Seen(pod) for name, pod in pods.items()
+            }
 
     def _watch_for_ever(self) -> None:
         while True:

@@ -137,6 +137,7 @@ class Attempt:
         exit_code: None when it was killed or lost.
         log_offset: bytes of the log whose progress and metrics are recorded.
         usage: `max_rss_bytes`, `cpu_s`, `wall_s`, `oom_kills` where the launcher knows them.
+        began: from when it has held what it asked for; 0 while it queues in a cluster.
         failure: class, cause and likely fix, when it failed; the last lines are at the end of its log.
     """
 
@@ -153,6 +154,12 @@ class Attempt:
     log_offset: int = 0
     usage: Mapping[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
+    began: float = 0.0
+
+    def seconds(self, now: float) -> float:
+        """How long it has held what it asked for; as its place measured it, where an end was noticed late."""
+        held = max(0.0, (self.ended or now) - self.began) if self.began else 0.0
+        return min(held, float(self.usage.get("wall_s", held)))
 
 
 @dataclass(frozen=True)

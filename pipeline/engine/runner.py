@@ -111,7 +111,8 @@ class Engine:
         """
         pipeline = irtext.read(ir_text)
         filled = irtext.fill_parameters(pipeline, parameters)
-        self._tools.hooks.admit(ir_text, filled)
+        text = self._tools.hooks.pinned(ir_text)
+        self._tools.hooks.admit(text, filled)
         run = Run(
             run_id=run_id or str(uuid.uuid4()),
             name=name or pipeline.name,
@@ -123,7 +124,7 @@ class Engine:
             cache=cache,
             **asdict(about),
         )
-        return self._store.add_run(run, ir_text)
+        return self._store.add_run(run, text)
 
     def execute(self, run_id: str) -> RunState:
         """Executes a run that is PENDING and returns its final state.
@@ -244,7 +245,7 @@ class Engine:
         plan = self.plan_rerun(run_id, task, overrides)
         source = self._store.run(plan.run_id)
         run = rerun.new_run(source, plan, str(uuid.uuid4()), self._clock.now())
-        return self._store.add_run(run, self._store.pipeline_text(source.run_id))
+        return self._store.add_run(run, self._tools.hooks.pinned(self._store.pipeline_text(source.run_id)))
 
     def refuse_if_busy(self) -> None:
         """Looks whether `execute` could begin, or a server would do it, before a run is made for it.

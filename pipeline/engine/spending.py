@@ -1,6 +1,7 @@
 """What a run has spent: hours of CPUs and GPUs, task by task, and whether that is more than it may.
 
-Counted is what a task asks for, times how long each of its attempts was open: what a cluster is paid for, used or not.
+Counted is what a task asks for, times how long each of its attempts held it, used or not: that is what a cluster is
+paid for. What an attempt spends in a cluster's queue costs nothing.
 """
 
 import math
@@ -35,6 +36,8 @@ class Spent:
         seconds: time of all attempts, one after the other.
         cpu_s: CPU cores asked for, times seconds.
         gpu_s: GPUs held, times seconds.
+        used_cpu_s: CPU time of all attempts that has been measured; 0 where none has.
+        peak_bytes: most memory of one process of one attempt; 0 where it is not known.
     """
 
     key: str
@@ -44,6 +47,8 @@ class Spent:
     seconds: float
     cpu_s: float
     gpu_s: float
+    used_cpu_s: float = 0.0
+    peak_bytes: int = 0
 
 
 def of_run(reader: Reader, run_id: str, now: float) -> list[Spent]:
@@ -56,9 +61,11 @@ def of_run(reader: Reader, run_id: str, now: float) -> list[Spent]:
 def of_task(pipeline: ir.Pipeline, task: Task, attempts: Sequence[Attempt], now: float) -> Spent:
     """What one task has spent on these attempts."""
     asked = demand(pipeline, task)
-    seconds = sum(max(0.0, (attempt.ended or now) - attempt.started) for attempt in attempts)
+    seconds = sum(attempt.seconds(now) for attempt in attempts)
     cpu_s, gpu_s = asked.cpu_slots * seconds, asked.gpus * seconds
-    return Spent(task.key, task.label, task.name, len(attempts), seconds, cpu_s, gpu_s)
+    used_cpu_s = sum(float(attempt.usage.get("cpu_s", 0.0)) for attempt in attempts)
+    peak_bytes = max((int(attempt.usage.get("max_rss_bytes", 0)) for attempt in attempts), default=0)
+    return Spent(task.key, task.label, task.name, len(attempts), seconds, cpu_s, gpu_s, used_cpu_s, peak_bytes)
 
 
 def demand(pipeline: ir.Pipeline, task: Task) -> Demand:

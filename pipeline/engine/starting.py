@@ -10,7 +10,7 @@ from pipeline.engine import exchange, importing, ir, resolve, trouble
 from pipeline.engine.board import Board
 from pipeline.engine.budget import Demand, demand_of, memory_limit_of
 from pipeline.engine.fingerprint import Explanation, Fingerprint, fingerprint, nearest
-from pipeline.engine.launch import Job, Whose
+from pipeline.engine.launch import Job, Whose, held_since
 from pipeline.engine.ledger import Holder
 from pipeline.engine.placeholders import resolve_command
 from pipeline.engine.records import Attempt, Task
@@ -219,8 +219,9 @@ class Starter:
 
     def _begin(self, attempt: Attempt, job: Job, columns: Mapping[str, Any]) -> None:
         handle = self._tools.launcher.start(job)
+        queues = held_since(self._tools.launcher, handle) is None
         try:
-            self._board.begin(replace(attempt, handle=handle), **columns)
+            self._board.begin(replace(attempt, handle=handle, began=0.0 if queues else attempt.started), **columns)
         except BaseException:  # not on record, or nobody would release it: it must not wait for ever
             self._tools.launcher.signal(handle, kill=True)
             raise

@@ -19,6 +19,10 @@ def _by_name(image: str) -> str:
     return image
 
 
+def _as_it_is(ir_text: str) -> str:
+    return ir_text
+
+
 def _always_valid(outputs: dict[str, Any]) -> bool:
     return True
 
@@ -43,6 +47,7 @@ class Hooks:
         still_valid: whether the output parameters (name -> value) of an earlier execution can be used, for instance
             because the references among them still exist.
         environment: extra environment variables of a task that takes that much, for instance thread limits.
+        pinned: compiled pipeline -> the text that a run keeps of it, with images by names that do not move.
         admit: raises PipelineError where a compiled pipeline with these parameters must not become a run here.
     """
 
@@ -50,6 +55,7 @@ class Hooks:
     image_identity: Callable[[str], str] = _by_name
     still_valid: Callable[[dict[str, Any]], bool] = _always_valid
     environment: Callable[[Demand], Mapping[str, str]] = _nothing_extra
+    pinned: Callable[[str], str] = _as_it_is
     admit: Callable[[str, Mapping[str, Any]], None] = _anything
 
 

@@ -7,7 +7,7 @@ from pipeline.engine import exchange, logtail, retries, trouble
 from pipeline.engine.board import Board
 from pipeline.engine.budget import memory_limit_of
 from pipeline.engine.failures import MENDABLE_EXIT, Evidence, Failure, classify
-from pipeline.engine.launch import Exit, waits
+from pipeline.engine.launch import Exit, held_since, waits
 from pipeline.engine.overdue import Deadlines
 from pipeline.engine.records import Attempt, Event, Metric
 from pipeline.engine.states import TaskState
@@ -35,12 +35,20 @@ class Watcher:
         """
         for attempt in list(self._board.live.values()):
             ended = self._tools.launcher.poll(attempt.handle)
-            attempt = self._read_log(attempt, to_the_end=ended is not None)
+            attempt = self._read_log(self._held(attempt, ended), to_the_end=ended is not None)
             if ended is None:
                 if not self._waits(attempt):
                     self._deadlines.check(attempt)
             else:
                 self._end(replace(attempt, exit_code=ended.code, usage=ended.usage), ended, stopping)
+
+    def _held(self, attempt: Attempt, ended: Exit | None) -> Attempt:
+        """With the moment from which it has held what it asked for. An end may be all that is ever seen of it."""
+        if attempt.began:
+            return attempt
+        measured = float(ended.usage.get("wall_s", 0.0)) if ended else 0.0
+        since = self._board.now() - measured if ended else held_since(self._tools.launcher, attempt.handle)
+        return attempt if since is None else self._board.hold(attempt, since)
 
     def _read_log(self, attempt: Attempt, to_the_end: bool) -> Attempt:
         """Takes down what is new, a bounded piece of it while the task runs, so that no task holds up the others."""
@@ -61,7 +69,7 @@ class Watcher:
         if self._told[attempt.handle] != note:
             self._tools.store.note(attempt.run_id, attempt.key, note, self._board.now())
             self._told[attempt.handle] = note
-        return bool(why)
+        return bool(why) or not attempt.began
 
     def _note(self, attempt: Attempt) -> str:
         """What an engine before has told of its waiting, so that it is taken back."""

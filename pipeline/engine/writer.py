@@ -221,10 +221,20 @@ class Writer(Reader):
         values = where | {"number": attempt.number, "state": attempt.state, "directory": attempt.directory}
         started = {"attempts": attempt.number, "started": attempt.started, "progress_json": "{}"}
         with self._database.writing() as journal:
-            self._database.insert("attempts", values | {"handle": attempt.handle, "started": attempt.started})
+            times = {"started": attempt.started, "began": attempt.began}
+            self._database.insert("attempts", values | {"handle": attempt.handle} | times)
             self._database.update("tasks", started, where)
             self._move_task(attempt.run_id, attempt.key, TaskState.RUNNING, attempt.started, "", columns, journal)
             journal(attempt.started, attempt.run_id, attempt.key, "attempt", {"number": attempt.number})
+
+    def hold_attempt(self, attempt: Attempt, now: float) -> None:
+        """Records that an attempt has left the queue of its place; its task counts as started from then."""
+        where = {"run_id": attempt.run_id, "key": attempt.key}
+        with self._database.writing() as journal:
+            self._database.update("attempts", {"began": attempt.began}, where | {"number": attempt.number})
+            self._database.update("tasks", {"started": attempt.began}, where)
+            detail = {"number": attempt.number, "waited_s": round(attempt.began - attempt.started, 3)}
+            journal(now, attempt.run_id, attempt.key, "attempt", detail)
 
     def end_attempt(
         self, attempt: Attempt, task_state: TaskState, now: float, reason: str = "", **columns: Any
@@ -252,13 +262,8 @@ class Writer(Reader):
             if progress:
                 self._database.update("tasks", {"progress_json": to_json(progress)}, where)
             for point in metrics:
-                values = {
-                    "attempt": point.attempt,
-                    "time": point.time,
-                    "step": point.step,
-                    "values_json": to_json(point.values),
-                }
-                self._database.insert("metrics", where | values)
+                values = {"attempt": point.attempt, "time": point.time, "step": point.step}
+                self._database.insert("metrics", where | values | {"values_json": to_json(point.values)})
 
 
 # The first time that a group runs is its start; later moves keep it.

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline import words
+from pipeline.engine.whereabouts import whereabouts
 from pipeline.server import assets, run_facts
 
 SIGNIFICANT = 4
@@ -35,6 +36,7 @@ def environment() -> Environment:
         "iso": iso,
         "count": count,
         "state_word": words.state_word,
+        "whereabouts": whereabouts,
     }
     made.filters |= run_facts.FILTERS
     made.globals |= {

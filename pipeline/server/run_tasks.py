@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeline import words
 from pipeline.engine import irtext, spending
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Attempt, Run, Task
-from pipeline.engine.spending import Spent
+from pipeline.engine.spending import Prices, Spent
 
 PAGE = 200
 
@@ -104,33 +104,26 @@ def costs(reader: Reader, run: Run, tasks: Sequence[Task], attempts: Sequence[At
     pipeline = irtext.read(reader.pipeline_text(run.run_id))
     prices = spending.prices_of(run)
     found = []
-    for name, members in steps.items():
+    for members in steps.values():
         spent = [spending.of_task(pipeline, task, tried.get(task.key, ()), now) for task in members]
-        cost = _cost(reader, name, members, [a for task in members for a in tried.get(task.key, ())])
-        seconds, gpu_s, money = (sum(map(of, spent)) for of in (_seconds, _gpu_seconds, prices.of))
-        found.append(replace(cost, seconds=seconds, gpu_s=gpu_s, money=money))
+        found.append(_cost(reader, members, spent, prices))
     return found
 
 
-def _seconds(one: Spent) -> float:
-    return one.seconds
-
-
-def _gpu_seconds(one: Spent) -> float:
-    return one.gpu_s
-
-
-def _cost(reader: Reader, name: str, members: Sequence[Task], own: Sequence[Attempt]) -> Cost:
-    """What was measured of a step: its tasks and their attempts."""
+def _cost(reader: Reader, members: Sequence[Task], spent: Sequence[Spent], prices: Prices) -> Cost:
+    """What the tasks of a step have cost together."""
     reused = [task for task in members if task.cached]
     return Cost(
-        step=name,
+        step=members[0].name,
         tasks=len(members),
-        ran=len({attempt.key for attempt in own}),
+        ran=sum(one.attempts > 0 for one in spent),
         reused=len(reused),
-        cpu_s=sum(float(attempt.usage.get("cpu_s", 0.0)) for attempt in own),
-        peak_bytes=max((int(attempt.usage.get("max_rss_bytes", 0)) for attempt in own), default=0),
+        seconds=sum(one.seconds for one in spent),
+        cpu_s=sum(one.used_cpu_s for one in spent),
+        gpu_s=sum(one.gpu_s for one in spent),
+        peak_bytes=max(one.peak_bytes for one in spent),
         saved_s=sum(_original_seconds(reader, task) for task in reused),
+        money=sum(map(prices.of, spent)),
     )
 
 

@@ -166,7 +166,7 @@ def resources(pipeline: ir.Pipeline, task: Task, attempt: Attempt | None) -> Res
     taken = Resources(
         used_bytes=int(usage.get("max_rss_bytes", 0)),
         used_cpu_s=float(usage.get("cpu_s", 0.0)),
-        took_s=attempt.ended - attempt.started if attempt and attempt.ended else 0.0,
+        took_s=attempt.seconds(attempt.ended) if attempt and attempt.ended else 0.0,
     )
     definition, component = graph.component_of_key(pipeline, task.key)
     container = pipeline.executors.get(component.executor)

@@ -1,16 +1,21 @@
 """`seamline show RUN --cost` and budgets in GPU hours, as a user types them."""
 
+import io
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
 from kfp import compiler, dsl
+from rich.console import Console
 
 from pipeline import cost, recipe
 from pipeline.cli import main
+from pipeline.engine import spending
 from pipeline.engine.budget import Budget
 from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.runner import Engine
+from pipeline.engine.spending import Spent
 from pipeline.engine.store import Store
 from pipeline.recipe_tables import Prices
 
@@ -63,6 +68,24 @@ def test_the_cost_of_a_run_is_told_by_task_and_in_all(seamline, execute):
     assert body["gpu_hours_budget"] is None
     said = seamline("show", run_id, "--cost").stdout
     assert "EUR" in said and "on-cpus" in said and "in all " in said
+
+
+def test_what_was_used_is_told_beside_what_was_asked_for(seamline, execute):
+    run_id = execute()
+    for task in json.loads(seamline("show", run_id, "--cost", "--json").stdout)["tasks"]:
+        assert 1e5 < task["peak_memory_bytes"] < 1e9 and 0 <= (task["used_cpu_hours"] or 0) < task["hours"]
+    said = seamline("show", run_id, "--cost").stdout
+    assert "CPU used" in said and re.search(r"\d MB", said)
+
+
+def test_what_an_image_that_is_not_ours_used_is_unknown():
+    spent = [Spent("work", "work", "work", attempts=1, seconds=60.0, cpu_s=60.0, gpu_s=0.0)]
+    report = cost.Report("run", spent, spending.Prices(), 0.0)
+    (task,) = report.as_json()["tasks"]
+    assert (task["peak_memory_bytes"], task["used_cpu_hours"]) == (None, None)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(report.table())
+    assert console.export_text().splitlines()[1].split()[-2:] == ["–", "–"]
 
 
 def test_without_prices_hours_are_told_and_where_prices_belong(seamline, execute):

@@ -126,6 +126,14 @@ def test_every_input_can_be_read_and_no_mount_is_twice_or_hides_another(paths: l
         ({"ExitCode": 137, "OOMKilled": True}, Exit(137, {"oom_kills": 1})),
         ({"ExitCode": 3, "OOMKilled": True}, Exit(3, {"oom_kills": 1})),
         ({"ExitCode": 137, "OOMKilled": False}, Exit(137, {"oom_kills": 0})),
+        (
+            {"ExitCode": 1, "StartedAt": "2026-01-01T00:00:00.123456789Z", "FinishedAt": "2026-01-01T00:01:00.5Z"},
+            Exit(1, {"oom_kills": 0, "wall_s": 60.377}),
+        ),
+        (
+            {"ExitCode": 1, "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "2026-01-01T00:00:00Z"},
+            Exit(1, {"oom_kills": 0}),
+        ),
     ],
 )
 def test_an_end_is_told_as_the_docker_engine_saw_it(state: dict[str, Any], told: Exit) -> None:

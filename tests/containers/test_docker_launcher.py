@@ -150,6 +150,26 @@ def test_its_end_is_told_noted_and_the_container_removed(engine: FakeEngine, mak
     assert make().poll(handle).code == 3
 
 
+def test_what_the_command_has_noted_of_its_memory_and_cpu_time_counts(engine: FakeEngine, make: Any, job: Job) -> None:
+    launcher = make()
+    handle = begun(launcher, job)
+    note = Path(engine.created[0]["environment"]["SEAMLINE_USAGE"])
+    note.write_text('{"max_rss_bytes": 700000000, "cpu_s": 2.5}')
+    engine.only.ends(0, StartedAt="2025-12-31T23:59:00Z")
+    used = {"max_rss_bytes": 700000000, "cpu_s": 2.5, "wall_s": 60.0, "oom_kills": 0}
+    assert ended(launcher, handle).usage == used
+    assert make().poll(handle).usage == used
+
+
+def test_an_image_that_notes_nothing_leaves_memory_and_cpu_time_unknown(
+    engine: FakeEngine, make: Any, job: Job
+) -> None:
+    launcher = make()
+    handle = begun(launcher, job)
+    engine.only.ends(0)
+    assert not {"max_rss_bytes", "cpu_s"} & set(ended(launcher, handle).usage)
+
+
 def test_a_container_that_is_gone_without_a_note_has_not_succeeded(engine: FakeEngine, make: Any, job: Job) -> None:
     handle = begun(make(), job)
     engine.only.remove()
@@ -288,6 +308,6 @@ def test_an_image_is_known_by_its_content_or_else_by_its_name(engine: FakeEngine
 def test_nothing_of_the_engine_s_own_environment_gets_in(engine: FakeEngine, make: Any, job: Job) -> None:
     make().start(job)
     (wanted,) = engine.created
-    assert set(wanted["environment"]) == {"HOME", "TINI_KILL_PROCESS_GROUP"}
+    assert set(wanted["environment"]) == {"HOME", "TINI_KILL_PROCESS_GROUP", "SEAMLINE_USAGE"}
     assert (wanted["user"], wanted["cap_drop"], wanted["init"]) == ("5:6", ["ALL"], True)
     assert wanted["security_opt"] == ["no-new-privileges"]

@@ -23,6 +23,7 @@ class FakeImage:
     def __init__(self, engine: "FakeEngine", *tags: str, digests: tuple[str, ...] = (), **labels: str) -> None:
         self.engine, self.tags, self.labels = engine, list(tags), labels
         self.attrs = {"RepoDigests": list(digests), "Size": 1_000}
+        self.id = f"sha256:{len(engine.all):064x}"
 
     def tag(self, repository: str, tag: str) -> None:
         name = f"{repository}:{tag}"
@@ -41,7 +42,7 @@ class FakeEngine:
         self.images = self.api = self
 
     def get(self, name: str) -> FakeImage:
-        found = next((one for one in self.all if name in one.tags), None)
+        found = next((one for one in self.all if name in (*one.tags, *one.attrs["RepoDigests"], one.id)), None)
         if found is None:
             raise ImageNotFound(name)
         return found
@@ -195,6 +196,13 @@ def test_this_machine_gets_the_tag_of_the_content_where_no_registry_gave_a_diges
     text, strange = image_pins.for_this_machine(IR.read_text(encoding="utf-8"), engine)
     assert image_pins.images_in(text) == (images.content_name("steps-cpu"),)
     assert strange == ()
+
+
+def test_this_machine_gets_the_id_of_an_image_that_nobody_has_named_by_its_content(engine: FakeEngine) -> None:
+    engine.all.append(FakeImage(engine, names.CPU))
+    text, _ = image_pins.for_this_machine(IR.read_text(encoding="utf-8"), engine)
+    assert image_pins.images_in(text) == (engine.all[0].id,)
+    assert image_pins.for_this_machine(text, engine)[0] == text
 
 
 def test_an_image_of_other_code_is_said(

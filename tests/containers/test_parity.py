@@ -51,7 +51,9 @@ def run(folder: Path, launcher: str, base: str) -> dict[str, Any]:
     found = local.results(reader, run_id)
     assert found
     tasks = [task for task in reader.tasks(run_id) if task.is_leaf]
+    attempts = [attempt for task in tasks for attempt in reader.attempts(run_id, task.key)]
     return {
+        "unmeasured": [a.key for a in attempts if not {"max_rss_bytes", "cpu_s", "wall_s"} <= a.usage.keys()],
         "references": {t.label: _below(t.outputs.parameters, state) for t in tasks},
         "artifacts": {t.label: _contents(t.outputs.artifacts, state) for t in tasks},
         "submission": hashlib.sha256(Path(found.submission).read_bytes()).hexdigest(),
@@ -77,5 +79,6 @@ def test_processes_and_containers_give_the_same_bytes(steps_image: Any, base: st
         as_containers, as_processes = both.map(run, [tmp_path] * 2, ["docker", "process"], [base] * 2)
     assert as_containers["references"] == as_processes["references"]
     assert len(as_containers["references"]) >= 10
+    assert as_containers["unmeasured"] == as_processes["unmeasured"] == []
     assert as_containers["submission"] == as_processes["submission"]
     assert as_containers["artifacts"] == as_processes["artifacts"]

@@ -211,3 +211,14 @@ def test_the_end_is_noted_before_the_container_is_removed(lab: Any) -> None:
     first = lab.finish(launcher, handle)
     assert json.loads((job.directory / "exit.json").read_text())["code"] == 5
     assert lab.launcher().poll(handle) == first
+
+
+def test_what_a_step_of_ours_has_used_is_noted_and_of_another_command_how_long_it_ran(lab: Any) -> None:
+    source = Path(__file__).parents[2] / "components" / "usage.py"
+    step = f"import runpy; runpy.run_path({str(source)!r})['note_at_end'](); kept = bytearray(50 << 20)"
+    ours, _ = lab.run("python3", "-c", step, name="ours", around={"readable": (str(source),)})
+    assert 50 << 20 < ours.usage["max_rss_bytes"] < 200 << 20
+    assert 0 < ours.usage["cpu_s"] <= ours.usage["wall_s"] * 2
+    other, _ = lab.run("sleep", "1", name="other")
+    assert set(other.usage) == {"oom_kills", "wall_s"}
+    assert other.usage["wall_s"] >= 1

@@ -15,6 +15,7 @@ ENGINE = {  # all that the engine may do with the Kubernetes API
     ("", "pods"): {"create", "get", "list", "watch", "delete"},
     ("", "pods/log"): {"get"},
     ("", "events"): {"list"},
+    ("", "persistentvolumeclaims"): {"get"},
 }
 PRIVATE_VOLUMES = {"configMap", "secret", "persistentVolumeClaim", "emptyDir", "projected", "downwardAPI"}
 FIXED_IMAGE = re.compile(r".+(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$")

@@ -12,6 +12,12 @@ from tests.k8s import policies
 from tests.k8s.manifests import ROOT, SUPPORTED, Combination, Manifest, Workload, build, named, workloads
 
 OURS = build(Combination("gke", SUPPORTED["gke"]))
+KINDS = {
+    "pod": "pods",
+    "pod_log": "pods/log",
+    "event": "events",
+    "persistent_volume_claim": "persistentvolumeclaims",
+}
 VERBS = {"create": "create", "delete": "delete", "read": "get", "list": "list"}
 
 
@@ -41,8 +47,7 @@ def task_pod(monkeypatch: pytest.MonkeyPatch) -> Manifest:
 def test_the_role_allows_what_the_launcher_calls_and_nothing_else() -> None:
     source = (ROOT / "pipeline/engine/kubernetes_api.py").read_text(encoding="utf-8")
     called = set(re.findall(r"_core\.(\w+?)_namespaced_(\w+?)\b", source))
-    needed = {(VERBS[verb], kind.replace("pod_log", "pods/log").replace("event", "events")) for verb, kind in called}
-    needed = {(verb, "pods" if kind == "pod" else kind) for verb, kind in needed}
+    needed = {(VERBS[verb], KINDS[kind]) for verb, kind in called}
     if "watch=True" in source:
         needed.add(("watch", "pods"))
     rules = named(OURS, "Role", "seamline-engine")["rules"]

@@ -37,6 +37,7 @@ class FakeCluster:
         self.refuses: Refused | None = None
         self.lost_right: Refused | None = None
         self.mirrors: list[PodMirror] = []
+        self.claims: dict[str, list[str]] = {}
 
     def mirror(self, cluster: Any, selector: str) -> PodMirror:
         """A mirror without a thread: it hears of what a test does at once."""
@@ -75,6 +76,12 @@ class FakeCluster:
     def events(self, name: str) -> list[tuple[str, str]]:
         self._answer()
         return self.told.get(name, [])
+
+    def access_modes(self, claim: str) -> list[str]:
+        self._answer()
+        if claim not in self.claims:
+            raise Refused(403, "cannot get persistentvolumeclaims")
+        return self.claims[claim]
 
     def becomes(self, name: str, **status: Any) -> None:
         """A Pod's status changes, and whoever watches hears of it."""

@@ -132,6 +132,7 @@ def test_a_mirror_lists_once_and_then_follows(server: ApiServer, cluster: RealCl
         (200, []),
     ]
     mirror = PodMirror(cluster, "x=y")
+    mirror.follow("b")
     mirror.look()
     seen = {name: mirror.get(name) for name in "ab"}
     assert seen["a"] is not None and not seen["a"].gone
@@ -151,6 +152,7 @@ def test_a_watch_from_a_version_that_is_too_old_begins_anew(server: ApiServer, c
 
 def test_a_pod_that_a_new_list_lacks_is_gone_with_what_was_last_known(server: ApiServer, cluster: RealCluster) -> None:
     mirror = PodMirror(cluster, "x=y")
+    mirror.follow("a")
     server.answers = [(200, {"metadata": {}, "items": [pod("a", 1, "Running")]}), (200, {"metadata": {}, "items": []})]
     mirror.look()
     mirror.look()
@@ -159,11 +161,31 @@ def test_a_pod_that_a_new_list_lacks_is_gone_with_what_was_last_known(server: Ap
     assert seen.pod["status"]["phase"] == "Running"
 
 
+def test_of_pods_that_nobody_follows_only_those_that_are_there_are_kept(
+    server: ApiServer, cluster: RealCluster
+) -> None:
+    listed = {"metadata": {"resourceVersion": "1"}, "items": [pod("a", 1), pod("b", 1)]}
+    server.answers = [(200, listed), (200, [change("DELETED", pod("a", 2))]), (200, []), (200, listed | {"items": []})]
+    mirror = PodMirror(cluster, "x=y")
+    mirror.look()
+    assert (mirror.get("a"), mirror.get("b") is not None) == (None, True)
+    server.answers += [(200, [])]
+    mirror.look()
+    assert mirror.get("b") is None
+
+
 def test_a_log_comes_in_pieces(server: ApiServer, cluster: RealCluster) -> None:
     server.answers = [(200, [b"epoch 1\n", b"epoch 2\n"])]
     assert b"".join(cluster.log("a", follow=True)) == b"epoch 1\nepoch 2\n"
     assert "container=task" in server.asked[0]
     assert "follow=True" in server.asked[0]
+
+
+def test_a_claim_tells_how_it_is_mounted_or_wants_to_be(server: ApiServer, cluster: RealCluster) -> None:
+    spec = {"accessModes": ["ReadWriteMany"]}
+    server.answers = [(200, {"spec": spec, "status": {"accessModes": ["ReadWriteOnce"]}}), (200, {"spec": spec})]
+    assert [cluster.access_modes("state"), cluster.access_modes("state")] == [["ReadWriteOnce"], ["ReadWriteMany"]]
+    assert server.asked[0] == "GET /api/v1/namespaces/team/persistentvolumeclaims/state"
 
 
 def test_events_are_told_in_order(server: ApiServer, cluster: RealCluster) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pipeline.engine.failures import FailureKind
-from pipeline.engine.kubernetes_api import Refused
-from pipeline.engine.kubernetes_launch import CONFIRM_S, LOST_S, REFUSED_S
+from pipeline.engine.kubernetes_api import Refused, Unreachable
+from pipeline.engine.kubernetes_launch import CONFIRM_S, LOST_S
+from pipeline.engine.pod_patience import EXPLAIN_S, REFUSED_S
 
 RUNNING = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}
 NO_NODE = "0/2 nodes are available: 2 node(s) didn't match node selector."
@@ -41,6 +42,26 @@ def test_a_task_that_succeeds_leaves_its_log_and_no_pod(launching: Any, ended: A
     assert (found.code, found.failure) == (0, None)
     assert log_of(handle) == b"epoch 1\nepoch 2\n"
     assert [name for name, _ in launching.cluster.deleted] == [launching.name]
+
+
+def test_of_a_pod_whose_attempt_has_ended_nothing_is_kept(launching: Any, ended: Any) -> None:
+    handle = launching.begin()
+    launching.cluster.becomes(launching.name, **ended(0))
+    launching.until_ended(handle)
+    launching.cluster.hear()  # it is being deleted, and still listed
+    launching.cluster.removed(launching.name)
+    assert launching.cluster.mirrors[-1].get(launching.name) is None
+
+
+def test_what_the_command_has_noted_of_its_memory_and_cpu_time_counts(launching: Any, ended: Any) -> None:
+    handle = launching.begin()
+    (container,) = launching.cluster.kept[launching.name]["spec"]["containers"]
+    (note,) = [one["value"] for one in container["env"] if one["name"] == "SEAMLINE_USAGE"]
+    Path(note).write_text('{"max_rss_bytes": 700000000, "cpu_s": 2.5}')
+    launching.cluster.becomes(launching.name, **ended(0))
+    used = {"max_rss_bytes": 700000000, "cpu_s": 2.5, "wall_s": 5.0}
+    assert launching.until_ended(handle).usage == used
+    assert launching.another().poll(handle).usage == used
 
 
 def test_an_end_is_noted_before_its_pod_is_deleted_so_that_a_crash_in_between_loses_nothing(
@@ -171,12 +192,79 @@ def test_an_image_that_is_not_there_fails_after_a_while_however_its_reason_is_sp
     for step in range(6):
         reason = ("ErrImagePull", "ImagePullBackOff")[step % 2]
         status = {"waiting": {"reason": reason, "message": "steps:9 not found"}}
-        launching.cluster.becomes(launching.name, startTime="t", containerStatuses=[{"state": status}])
+        launching.cluster.becomes(
+            launching.name, startTime="2026-01-01T00:00:00Z", containerStatuses=[{"state": status}]
+        )
         assert launching.launcher.poll(handle) is None
         launching.time += launching.place.image_wait_s / 6
     found = launching.until_ended(handle)
     assert found.failure.kind is FailureKind.NOT_STARTED
     assert "steps:9 not found" in found.failure.cause
+
+
+def test_what_keeps_a_node_from_preparing_it_is_said_and_goes_away_when_it_is_mended(launching: Any) -> None:
+    handle = launching.begin()
+    held = {"waiting": {"reason": "ContainerCreating"}}
+    launching.cluster.becomes(launching.name, startTime="2026-01-01T00:00:00Z", containerStatuses=[{"state": held}])
+    elsewhere = 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other'
+    told = [("FailedScheduling", "0/2 nodes"), ("Scheduled", "on gpu-1"), ("FailedAttachVolume", elsewhere)]
+    launching.cluster.told[launching.name] = told
+    assert launching.launcher.poll(handle) is None
+    assert launching.launcher.waits(handle) == "its node prepares it: ContainerCreating"
+    launching.time += EXPLAIN_S
+    assert launching.launcher.poll(handle) is None
+    assert elsewhere in launching.launcher.waits(handle)
+    assert launching.launcher.waits(handle).endswith("so make it ReadWriteMany or use one node")
+    told.append(("SuccessfulAttachVolume", "attached"))
+    launching.time += EXPLAIN_S
+    assert launching.launcher.poll(handle) is None
+    assert launching.launcher.waits(handle) == "its node prepares it: ContainerCreating"
+
+
+ON_GPUS = {"nodeSelector": {"labels": {"cloud.google.com/gke-accelerator": "nvidia-l4"}}}
+
+
+def warnings(caplog: Any) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "on one node at a time" in record.getMessage()]
+
+
+def test_a_claim_of_one_node_under_tasks_of_two_node_pools_is_warned_of_once(launching: Any, caplog: Any) -> None:
+    launching.cluster.claims["state"] = ["ReadWriteOnce"]
+    launching.begin(key="ingest")
+    launching.begin(key="report")
+    assert warnings(caplog) == []
+    for number in (1, 2):
+        launching.begin(number=number, asks=ON_GPUS)
+    (warning,) = warnings(caplog)
+    assert warning.startswith("claim state is ReadWriteOnce")
+    assert '{"cloud.google.com/gke-accelerator": "nvidia-l4"}' in warning
+    assert warning.endswith("make it ReadWriteMany, or let all tasks ask for the same nodes")
+
+
+@pytest.mark.parametrize("claims", [{"state": ["ReadWriteOnce", "ReadWriteMany"]}, {}])
+def test_no_warning_of_a_claim_that_many_nodes_may_mount_or_that_may_not_be_looked_at(
+    launching: Any, caplog: Any, claims: dict[str, list[str]]
+) -> None:
+    launching.cluster.claims = claims
+    launching.begin(key="ingest")
+    launching.begin(asks=ON_GPUS)
+    assert (warnings(caplog), len(launching.cluster.created)) == ([], 2)
+
+
+def test_a_claim_that_cannot_be_looked_up_now_is_looked_up_with_the_next_pod(
+    launching: Any, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(claim: str) -> list[str]:
+        raise Unreachable("the cluster cannot be reached")
+
+    launching.cluster.claims["state"] = ["ReadWriteOnce"]
+    launching.begin(key="ingest")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(launching.cluster, "access_modes", away)
+        launching.begin(asks=ON_GPUS)
+    assert (warnings(caplog), len(launching.cluster.created)) == ([], 2)
+    launching.begin(key="predict", asks=ON_GPUS)
+    assert len(warnings(caplog)) == 1
 
 
 def test_a_pod_that_somebody_deletes_is_preempted_and_says_by_whom(launching: Any) -> None:

@@ -71,6 +71,29 @@ def test_it_runs_without_any_privilege(launching: Any) -> None:
     assert own["capabilities"] == {"drop": ["ALL"]}
 
 
+def tmp(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The volumes mounted at /tmp."""
+    names = [m["name"] for m in spec["containers"][0]["volumeMounts"] if m["mountPath"] == "/tmp"]
+    return [volume["emptyDir"] for volume in spec["volumes"] if volume["name"] in names]
+
+
+def test_temporary_files_are_bounded_as_the_settings_say(launching: Any) -> None:
+    assert tmp(made(launching)["spec"]) == [{"sizeLimit": "32Gi"}]
+    for size, limit in (("1500Mi", {"sizeLimit": "1500Mi"}), ("", {})):
+        assert tmp(made(launching, parse({"claim": "c", "user": 1000, "tmp_size": size}))["spec"]) == [limit]
+
+
+def test_a_task_that_brings_its_own_volume_of_temporary_files_has_that_one_only(launching: Any) -> None:
+    asks = {"emptyDirMounts": [{"volumeName": "scratch", "mountPath": "/tmp", "sizeLimit": "200Gi"}]}
+    assert tmp(made(launching, asks=asks)["spec"]) == [{"sizeLimit": "200Gi"}]
+
+
+@pytest.mark.parametrize("size", ["plenty", "0", "-1Gi"])
+def test_a_size_that_is_none_is_refused(size: str) -> None:
+    with pytest.raises(PipelineError, match=re.escape(repr(size))):
+        parse({"claim": "c", "tmp_size": size})
+
+
 def test_it_is_found_by_run_task_and_attempt(launching: Any) -> None:
     metadata = made(launching, key="for-loop-1(0)/train-2", number=3)["metadata"]
     own = {k.removeprefix("seamline.dev/"): v for k, v in metadata["labels"].items() if k.startswith("seamline.dev/")}

@@ -133,6 +133,34 @@ def test_a_deleted_pod_says_who_deleted_it(ended: Any) -> None:
     assert "evicting" in found.failure.cause
 
 
+@pytest.mark.parametrize(
+    ("message", "kind", "fix"),
+    [
+        ('Usage of EmptyDir volume "tmp" exceeds the limit "32Gi". ', FailureKind.DISK_FULL, "raise tmp_size"),
+        ('Usage of EmptyDir volume "shm" exceeds the limit "2Gi". ', FailureKind.DISK_FULL, "a volume's size"),
+        (
+            "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
+            FailureKind.DISK_FULL,
+            "ephemeral-storage",
+        ),
+        (
+            "The node was low on resource: ephemeral-storage. Container task was using 12Gi, which exceeds its "
+            "request of 0. ",
+            FailureKind.PREEMPTED,
+            "disk (ephemeral-storage)",
+        ),
+        ("The node was low on resource: memory. ", FailureKind.PREEMPTED, "memory or disk"),
+    ],
+)
+def test_an_eviction_says_what_was_short_and_whose_limit_it_was(
+    ended: Any, message: str, kind: FailureKind, fix: str
+) -> None:
+    found = pod_status.ending(pod(ended(137, "Error", "Failed", reason="Evicted", message=message)))
+    assert found is not None and found.failure is not None
+    assert (found.failure.kind, fix in found.failure.fix) == (kind, True)
+    assert found.failure.cause.startswith("Evicted: ")
+
+
 def test_success_that_was_seen_counts_even_if_the_pod_is_deleted_at_once(ended: Any) -> None:
     assert pod_status.deleted(pod(ended(0)), []).code == 0
 

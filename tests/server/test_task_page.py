@@ -54,6 +54,24 @@ def test_a_failed_task_leads_to_a_rerun_and_to_a_retry_of_its_run(client: TestCl
     assert f'href="/runs/{failed}/retry"' in text
 
 
+def test_each_attempt_says_as_what_it_ran(client: TestClient, failed: str) -> None:
+    handle = client.get(address(failed, "shout"), headers=JSON).json()["attempts"][0]["handle"]
+    pid = json.loads(handle)["process"].split(":")[0]
+    assert f"<td>process {pid}</td>" in client.get(address(failed, "shout")).text
+
+
+def test_an_attempt_that_has_queued_shows_its_wait_apart_from_its_work(
+    client: TestClient, engine: Engine, done: str
+) -> None:
+    store = client.app.state.services.store  # type: ignore[attr-defined]
+    (attempt,) = store.attempts(done, "shout")
+    times = {"began": attempt.started + 3600, "ended": attempt.started + 3660, "usage_json": "{}"}
+    with store.database.writing():
+        store.database.update("attempts", times, {"run_id": done, "key": "shout"})
+    text = client.get(address(done, "shout")).text
+    assert "1 min 00 s" in text and "after a wait of 1 h 00 min" in text
+
+
 def test_a_task_that_went_well_shows_no_cause(client: TestClient, done: str) -> None:
     assert client.get(address(done, "shout"), headers=JSON).json()["cause"] is None
 
