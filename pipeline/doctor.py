@@ -6,33 +6,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from pipeline import doctor_cluster, doctor_docker
 from pipeline.engine.store import FILE, Store
 from pipeline.errors import StateError
+from pipeline.finding import Finding
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 FREE_BYTES_WANTED = 5 * 1024**3
 DISTRIBUTIONS = ("tensorflow", "kfp", "opencv-python-headless", "pyarrow", "pandas", "google-cloud-storage")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what was looked at.
-        state: `ok`, `missing` (something cannot run) or `optional` (only some uses cannot).
-        detail: what was found.
-        fix: the command that mends it; empty where there is nothing to mend.
-    """
-
-    name: str
-    state: str
-    detail: str
-    fix: str = ""
 
 
 def examine(state_dir: Path) -> list[Finding]:
@@ -44,10 +28,9 @@ def examine(state_dir: Path) -> list[Finding]:
         gpu,
         lambda: disk(state_dir),
         fashion_mnist,
-        docker,
         google_credentials,
     ]
-    return [check() for check in checks]
+    return [*(check() for check in checks), *doctor_docker.look(), *doctor_cluster.look(state_dir)]
 
 
 def python() -> Finding:
@@ -118,16 +101,6 @@ def fashion_mnist() -> Finding:
         return Finding("Fashion-MNIST", "ok", str(FASHION_MNIST.parent))
     fix = "apt-get install dataset-fashion-mnist"
     return Finding("Fashion-MNIST", "optional", "not installed; only recipes/fashion_mnist.toml needs it", fix)
-
-
-def docker() -> Finding:
-    """A Docker engine that answers."""
-    if not shutil.which("docker"):
-        return Finding("Docker", "optional", "no client; steps run as processes", "apt-get install docker.io")
-    answer = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=20, check=False)
-    if answer.returncode:
-        return Finding("Docker", "optional", "no engine answers; steps run as processes", "start the Docker engine")
-    return Finding("Docker", "ok", "engine answers")
 
 
 def google_credentials() -> Finding:

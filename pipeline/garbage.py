@@ -12,14 +12,14 @@ from pathlib import Path
 
 from components import entry
 from components.artifacts import champions, reference, storage
-from components.errors import DataError, SettingsError
+from components.errors import DataError, SettingsError, StepError
 from pipeline.engine import graph
 from pipeline.engine.lookup import Lookup
 from pipeline.engine.mentions import NAME, Mentions
 from pipeline.engine.records import Task
 from pipeline.engine.store import Store
 from pipeline.errors import Conflict
-from pipeline.recipe import STEPS
+from pipeline.recipe_steps import STEPS
 
 DAY_S = 86_400.0
 YEAR_2015_US = 1_420_070_400 * 10**6
@@ -72,10 +72,21 @@ def find(store: Store, roots: Sequence[str], keep_days: float, now: float | None
     return [one for place in sorted(found) if (one := _old(*place, before))]
 
 
-def remove(garbage: Iterable[Garbage]) -> None:
-    """Removes it. Of a reference the index goes first: whoever is interrupted leaves none that looks whole."""
+def remove(garbage: Iterable[Garbage]) -> list[tuple[Garbage, str]]:
+    """Removes it. Of a reference the index goes first: whoever is interrupted leaves none that looks whole.
+
+    Returns:
+        What is still there, wholly or in part, and why; it stops nothing else from going.
+    """
+    stayed = []
     for one in garbage:
-        storage.remove_folder(one.address, first=reference.INDEX)
+        try:
+            storage.remove_folder(one.address, first=reference.INDEX)
+        except OSError as error:
+            stayed.append((one, f"{error.filename or one.address}: {error.strerror or error}"))
+        except StepError as error:  # of gs://
+            stayed.append((one, str(error)))
+    return stayed
 
 
 def _names(folder: str) -> list[str]:

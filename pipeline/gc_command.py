@@ -1,5 +1,6 @@
 """`seamline gc`: removes what no run refers to."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 def gc(keep_days: float, others: tuple[str, ...], dry_run: bool, state_dir: Path, as_json: bool) -> None:
     """Remove what no run refers to: references, artifacts, deleted runs' folders, unfinished work.
 
-    What a champion's history names stays too. Refused while a server or another command executes runs here.
+    What a champion's history names stays too. Refused while a server or another command executes runs here. Exit 1:
+    some of it could not be removed.
     """
     from components.artifacts.storage import is_remote
     from pipeline import garbage
@@ -50,15 +52,19 @@ def gc(keep_days: float, others: tuple[str, ...], dry_run: bool, state_dir: Path
         raise NotFound(f"--data-root {absent[0]} is not a folder; give a folder or a gs:// address")
     with store.exclusive():
         found = garbage.find(store, [*inside, *others], keep_days)
-        if not dry_run:
-            garbage.remove(found)
+        stayed = dict([] if dry_run else garbage.remove(found))
+    gone = [one for one in found if one not in stayed]
     left = [root for root in outside if root not in others]
     if as_json:
-        removed = [asdict(one) for one in found]
-        told = {"dry_run": dry_run, "garbage": removed, "bytes": sum(one.size for one in found), "left_alone": left}
-        print_json(told)
+        told = {"dry_run": dry_run, "garbage": [asdict(one) for one in gone], "bytes": sum(one.size for one in gone)}
+        not_removed = [asdict(one) | {"reason": reason} for one, reason in stayed.items()]
+        print_json(told | {"not_removed": not_removed, "left_alone": left})
     else:
-        click.echo(_text(found, left, dry_run))
+        click.echo(_text(gone, left, dry_run))
+    for reason in [] if as_json else stayed.values():
+        click.echo(f"not removed: {reason}", err=True)
+    if stayed:
+        sys.exit(1)
 
 
 def _text(found: "Sequence[Garbage]", left: Sequence[str], dry_run: bool) -> str:

@@ -1,13 +1,15 @@
 """Images in a compiled pipeline by what does not move, so that a moved tag cannot change what a run is made of."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline import images
+from pipeline import images, registry
 from pipeline.engine import docker_refusal, irtext
 from pipeline.engine.ir import Container
 from pipeline.errors import PipelineError
+
+_IMAGE = re.compile(r"""(^\s*image:\s+['"]?|"image":\s*")([^\s'"]+)""", re.MULTILINE)  # YAML, and JSON
 
 
 def pinned(text: str, names: Mapping[str, str]) -> str:
@@ -16,13 +18,14 @@ def pinned(text: str, names: Mapping[str, str]) -> str:
     def renamed(match: re.Match[str]) -> str:
         return match[1] + names.get(match[2], match[2])
 
-    return re.sub(r"^(\s*image: )(\S+)$", renamed, text, flags=re.MULTILINE)
+    return _IMAGE.sub(renamed, text)
 
 
 def images_in(text: str) -> tuple[str, ...]:
-    """The images that a compiled pipeline names, sorted."""
+    """The images that a compiled pipeline names, sorted; not those that only a run's parameters name."""
     executors = irtext.read(text).executors.values()
-    return tuple(sorted({one.image for one in executors if isinstance(one, Container) and one.image}))
+    named = {one.image for one in executors if isinstance(one, Container) and one.image}
+    return tuple(sorted(image for image in named if "{{" not in image))
 
 
 def for_cluster(text: str, engine: Any) -> str:
@@ -45,7 +48,7 @@ def for_cluster(text: str, engine: Any) -> str:
 
 
 def for_this_machine(text: str, engine: Any) -> tuple[str, tuple[str, ...]]:
-    """Every image by its digest or, where no registry gave one, by the tag of its content.
+    """Every image by its digest or, where no registry gave one, by the tag of its content, or else by its id.
 
     Returns:
         The text, and the images of ours that are of other code than this checkout.
@@ -58,14 +61,29 @@ def for_this_machine(text: str, engine: Any) -> tuple[str, tuple[str, ...]]:
     return pinned(text, {image: _unmoving(image, one) for image, one in found.items()}), strange
 
 
+def by_registry(text: str, digest: Callable[[str], str] = registry.digest) -> str:
+    """Every image by the digest that its registry tells now, where no Docker Engine is at hand.
+
+    Args:
+        text: a compiled pipeline.
+        digest: image's name -> `sha256:...`.
+
+    Raises:
+        PipelineError: a registry does not answer, or has no such image.
+    """
+    moving = [image for image in images_in(text) if "@sha256:" not in image]
+    return pinned(text, {image: f"{_repository(image)}@{digest(image)}" for image in moving})
+
+
 def _unmoving(image: str, found: Any) -> str:
     by_content = f"{_repository(image)}:{found.labels.get(images.CONTENT, '')}"
     by_digest = images.digest_of(found.attrs, _repository(image))
-    return by_digest or (by_content if by_content in found.tags else image)
+    return by_digest or (by_content if by_content in found.tags else str(found.id))
 
 
 def _repository(image: str) -> str:
-    return image.partition("@")[0].rsplit(":", 1)[0]
+    """An image's name without tag and digest."""
+    return re.sub(r":[^/:]*$", "", image.partition("@")[0])
 
 
 def _is_of_other_code(image: str, found: Any) -> bool:

@@ -10,6 +10,8 @@ from pipeline.errors import PipelineError
 from pipeline.options import json_option
 from pipeline.output import print_json
 
+_WORK_S = 600.0
+"""Without a word of a build or a push."""
 _TARGETS = ("steps-cpu", "steps-gpu", "server")
 _targets = click.argument("targets", nargs=-1, type=click.Choice(_TARGETS), metavar="[steps-cpu|steps-gpu|server]...")
 _base = click.option(
@@ -83,8 +85,8 @@ def pinned_here(text: str) -> str:
     return fixed
 
 
-def connected() -> Any:
-    """A client of the Docker Engine.
+def connected(timeout_s: float = 20.0) -> Any:
+    """A client of the Docker Engine, which waits so long for an answer.
 
     Raises:
         PipelineError: none answers.
@@ -92,7 +94,7 @@ def connected() -> Any:
     from pipeline.engine.docker_launch import connect
 
     try:
-        return connect(timeout_s=600)
+        return connect(timeout_s)
     except OSError as error:
         raise PipelineError(f"{error}; start it, or name another one by DOCKER_HOST") from error
 
@@ -102,7 +104,7 @@ def _each(targets: tuple[str, ...], as_json: bool, act: Callable[[Any, str], Any
 
     from pipeline.images import ImageFailed
 
-    engine = connected()
+    engine = connected(_WORK_S)
     try:
         _print([act(engine, target) for target in targets], as_json)
     except (DockerException, OSError) as error:

@@ -6,13 +6,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.artifacts import storage
 from pipeline import code_identity
 from pipeline.engine.budget import Budget
-from pipeline.engine.launch import Exit, Job, Launcher, ProcessLauncher, waits
+from pipeline.engine.launch import Exit, Job, Launcher, ProcessLauncher, held_since, waits
 from pipeline.engine.tools import DEFAULT_PACE, Pace
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.engine.kubernetes_api import RealCluster
 
 NETWORK = "SEAMLINE_DOCKER_NETWORK"
 CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -33,6 +37,15 @@ def _by_name(image: str) -> str:
     return image
 
 
+def _as_it_is(ir_text: str) -> str:
+    """A process has no image."""
+    return ir_text
+
+
+def _nobody() -> None:
+    """A process needs nobody."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Somewhere that steps run.
@@ -41,6 +54,8 @@ class Place:
         launcher: starts and watches them.
         code_identity: see `Hooks`.
         image_identity: see `Hooks`.
+        pinned: see `Hooks`.
+        ask: raises PipelineError where nobody answers now who could run a step.
         budget: how much runs at once; None for all of this machine.
         pace: seconds between looks, and of grace when stopping.
     """
@@ -48,6 +63,8 @@ class Place:
     launcher: Launcher
     code_identity: Callable[[list[str]], str] = _by_image
     image_identity: Callable[[str], str] = _by_name
+    pinned: Callable[[str], str] = _as_it_is
+    ask: Callable[[], object] = _nobody
     budget: Budget | None = None
     pace: Pace = DEFAULT_PACE
 
@@ -57,6 +74,7 @@ def _process(state_dir: Path) -> Place:
 
 
 def _docker(state_dir: Path) -> Place:
+    from pipeline import images_command
     from pipeline.engine.docker_container import Surroundings
     from pipeline.engine.docker_launch import DockerLauncher
 
@@ -70,7 +88,8 @@ def _docker(state_dir: Path) -> Place:
         readable=tuple(passed_on[name] for name in (CREDENTIALS,) if os.path.exists(passed_on.get(name, ""))),
     )
     launcher = DockerLauncher(around, writable)
-    return Place(launcher, image_identity=launcher.image_identity)
+    here = images_command.pinned_here
+    return Place(launcher, image_identity=launcher.image_identity, pinned=here, ask=images_command.connected)
 
 
 def writable(parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -83,14 +102,33 @@ def writable(parameters: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _kubernetes(state_dir: Path) -> Place:
+    from pipeline import image_pins
     from pipeline.engine import cluster_place, kubernetes_api
     from pipeline.engine.kubernetes_launch import KubernetesLauncher
 
     chosen = cluster_place.read(state_dir)
     # A Pod has no file of ours: it is who its service account says.
     passed_on = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name) and name != CREDENTIALS}
-    launcher = KubernetesLauncher(functools.partial(kubernetes_api.connect, chosen), chosen, state_dir, passed_on)
-    return Place(launcher, budget=Budget.of_cluster(chosen.at_once), pace=Pace(POD_POLL_S, chosen.grace_s))
+    connect = functools.partial(kubernetes_api.connect, chosen)
+    launcher = KubernetesLauncher(connect, chosen, state_dir, passed_on)
+    return Place(
+        launcher,
+        pinned=image_pins.by_registry if chosen.pin_images else _as_it_is,
+        ask=lambda: _ask_cluster(connect()),
+        budget=Budget.of_cluster(chosen.at_once),
+        pace=Pace(POD_POLL_S, chosen.grace_s),
+    )
+
+
+def _ask_cluster(cluster: "RealCluster") -> None:
+    from pipeline.engine.kubernetes_api import Refused, Unreachable
+
+    try:
+        cluster.ask("GET", "/version")
+    except Unreachable as error:
+        raise PipelineError(f"{error}; mend the network or the kubeconfig, or take another --launcher") from None
+    except Refused as error:
+        raise PipelineError(f"the cluster refuses us: {error}; log in to it again, or mend the kubeconfig") from None
 
 
 PLACES: Mapping[str, Callable[[Path], Place]] = {"process": _process, "docker": _docker, "kubernetes": _kubernetes}
@@ -132,6 +170,10 @@ class _Adopting:
     def waits(self, handle: str) -> str | None:
         """See Queueing."""
         return waits(self._of(handle), handle)
+
+    def held_since(self, handle: str) -> float | None:
+        """See Queueing."""
+        return held_since(self._of(handle), handle)
 
     def _of(self, handle: str) -> Launcher:
         name = _OF_HANDLE[next(iter(json.loads(handle)))]

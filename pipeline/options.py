@@ -33,6 +33,9 @@ launcher_option = click.option(
 strict_option = click.option(
     "--strict-kfp", "strict", is_flag=True, help="Refuse what Kubeflow Pipelines 2.17 could not run, and say why."
 )
+pin_images_option = click.option(
+    "--pin-images", is_flag=True, help="Images by the digests that `seamline images push` gave them: no tag can move."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable."

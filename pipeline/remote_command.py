@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 import click
 
 from pipeline.errors import PipelineError
-from pipeline.options import Host, endpoint_options, gpu_hours_option, json_option, set_option, state_option
+from pipeline.options import (
+    Host,
+    endpoint_options,
+    gpu_hours_option,
+    json_option,
+    pin_images_option,
+    set_option,
+    state_option,
+)
 from pipeline.output import print_json
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ TOLD_BY_NAME = ("RUNNING", "FAILED")
 @click.option("--experiment", default="", help="Its name; by default the endpoint's default one.")
 @click.option("--wait", is_flag=True, help="Wait until the run has ended; exit 1 if it did not succeed.")
 @click.option("--no-cache", is_flag=True, help="Run every task, also where its result is known.")
+@pin_images_option
 @gpu_hours_option
 @set_option
 @endpoint_options(required=True)
@@ -37,14 +46,16 @@ def submit(
 ) -> None:
     """Run RECIPE on a KFP v2beta1 endpoint: a cluster's, or a `seamline serve`."""
     from pipeline import compile as compiling
-    from pipeline import local, placement
+    from pipeline import images_command, local, placement
     from pipeline import recipe as recipes
 
     read = recipes.load(recipe, overrides)
-    given, _ = local.prepare(read, data, state_dir)
-    refuse_local_paths(host, given)
     endpoint = connect(host)
     text = compiling.compile_recipe(placement.bounded(read), cache=not how["no_cache"])
+    if how["pin_images"]:
+        text = images_command.pinned_for_cluster(text)
+    given, _ = local.prepare(read, data, state_dir)
+    refuse_local_paths(host, given)
     run_id = endpoint.submit_version(text, given, read.head.name, how["experiment"])
     if how["wait"]:
         follow(endpoint, run_id, as_json)
@@ -156,8 +167,8 @@ def refuse_local_paths(host: Host, given: Mapping[str, Any]) -> None:
     """Paths of this machine mean nothing on another one."""
     if urlsplit(host.address).hostname in LOOPBACK:
         return
-    paths = [given["data_root"], *(r["uri"] for r in given["rounds"])]
-    here = [path for path in paths if "://" not in path]
+    paths = [given["data_root"], given.get("source", ""), *(r["uri"] for r in given.get("rounds", []))]
+    here = [path for path in paths if path and "://" not in path]
     if here:
         raise PipelineError(
             f"{here[0]} is a path of this machine, which {host.address} cannot read; "

@@ -1,10 +1,11 @@
 """The wire to a KFP endpoint: what is sent again, and what an answer that is not KFP's means."""
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -37,9 +38,7 @@ class Connection:
     """
 
     def __init__(self, host: str, login: Login | None = None, client: httpx.Client | None = None) -> None:
-        if not re.match(r"https?://", host):
-            raise PipelineError(f"--host {host} is no address; expected http://HOST:PORT or https://HOST")
-        self.host = host.rstrip("/")
+        self.host = _checked(host)
         self.login = login
         try:
             self._client = client or httpx.Client(base_url=self.host, timeout=TIMEOUT_S)
@@ -70,13 +69,20 @@ class Connection:
                     return answer
             except httpx.HTTPError as error:
                 if attempt == TRIES or not (method == "GET" or isinstance(error, _UNSENT)):
-                    raise Unreachable(f"{self.host} does not answer ({self._told(error)})") from None
+                    told = self._hidden(str(error) or type(error).__name__)
+                    raise Unreachable(f"{self.host} does not answer ({told}); {self._way(told)}") from None
             time.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable")
 
-    def _told(self, error: httpx.HTTPError) -> str:
-        text = self._hidden(str(error) or type(error).__name__)
-        return f"{text}; name its certificates in SSL_CERT_FILE" if "CERTIFICATE_VERIFY" in text else text
+    def _way(self, told: str) -> str:
+        """What to look at when nobody answers. A proxy is named without user and password."""
+        if "CERTIFICATE_VERIFY" in told:
+            return "name its certificates in SSL_CERT_FILE"
+        parts = urlsplit(self.host)
+        proxy = urlsplit(getproxies().get(parts.scheme, "")).hostname
+        if proxy and not proxy_bypass(parts.hostname or ""):
+            return f"check --host and the proxy {proxy}, or name the host in NO_PROXY"
+        return "check --host, and that it runs"
 
     def _hidden(self, text: str) -> str:
         return self.login.hide(text) if self.login else text
@@ -112,6 +118,24 @@ class Connection:
 
     def _fix(self) -> str:
         return self.login.fix if self.login else "say who you are with --auth (see docs/remote.md)"
+
+
+def _checked(host: str) -> str:
+    """The address, without a slash at its end."""
+    expected = "expected http://HOST:PORT or https://HOST, with a path where Kubeflow has one"
+    try:
+        parts = urlsplit(host)
+        (parts.hostname or "").encode("idna")
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port out of range, a name too long, half a bracket
+        is_address = False
+    if not is_address or not host.isprintable() or " " in host:
+        raise PipelineError(f"--host {host!r} is no address; {expected}")
+    if "@" in parts.netloc:
+        raise PipelineError("--host holds a user or a password, which every message would show; give --auth instead")
+    if parts.query or parts.fragment:
+        raise PipelineError(f"--host {host}: what begins with ? or # is no part of an endpoint's address; {expected}")
+    return host.rstrip("/")
 
 
 def named(name: str) -> str:

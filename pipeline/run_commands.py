@@ -141,12 +141,13 @@ def retry(
         remote_command.refuse(gpu_hours is not None, "--gpu-hours", "a KFP endpoint knows no budget of a run")
         remote_command.retry(host, run_id, as_json)
         return
-    from pipeline import local, running
+    from pipeline import launchers, local, running
 
     engine = local.open_engine(state_dir, must_exist=True, launcher=launcher)
     plan = engine.plan_retry(run_id)
     _print_plan(plan, plan_only, as_json)
     if not plan_only:
+        launchers.place(launcher, state_dir).ask()
         engine.retry(plan.run_id, gpu_hours)
         running.execute(engine, state_dir, plan.run_id, as_json)
 
@@ -175,7 +176,7 @@ def rerun(
         remote_command.rerun(host, run_id, task, dict(_split(text) for text in overrides), plan_only, as_json)
         return
     from pipeline import changes as checking
-    from pipeline import local, running
+    from pipeline import launchers, local, running
     from pipeline.engine.store import Store
 
     reader = Store.open(state_dir, read_only=True)
@@ -184,6 +185,7 @@ def rerun(
     changes = checking.typed(chosen, dict(_split(text) for text in overrides))
     _print_plan(engine.plan_rerun(run_id, task, changes), plan_only, as_json)
     if not plan_only:
+        launchers.place(launcher, state_dir).ask()
         engine.refuse_if_busy()
         running.execute(engine, state_dir, engine.rerun(run_id, task, changes), as_json)
 

@@ -16,6 +16,7 @@ from types import FrameType
 
 import uvicorn
 
+from pipeline import launchers
 from pipeline.console.cluster import KfpCluster
 from pipeline.engine.clock import SystemClock
 from pipeline.engine.dispatch import Dispatcher
@@ -44,13 +45,24 @@ HEAVY = (
 )  # modules of pipeline.console
 
 
+EngineOf = Callable[[Store], Engine]
+
+
 @dataclass(frozen=True)
 class Address:
-    """Where to listen; `token` is needed by everybody when it is not empty."""
+    """Where to listen.
+
+    Attributes:
+        host: address of this machine.
+        port: 0 for any that is free.
+        token: needed by everybody when it is not empty.
+        public_url: the console's address for people, where it is another one; without a slash at its end.
+    """
 
     host: str
     port: int
     token: str = ""
+    public_url: str = ""
 
     @property
     def name(self) -> str:
@@ -62,7 +74,7 @@ class Address:
         return socket.gethostname() if is_all else self.host
 
 
-def domain(endpoint: Endpoint | None = None) -> Domain:
+def domain(endpoint: Endpoint | None = None, engine_of: EngineOf = make_engine) -> Domain:
     """What the console knows of our own pipelines, and of a KFP endpoint."""
     from pipeline.console import comparison, models, notices, pictures, recipes, results, rounds
 
@@ -72,7 +84,7 @@ def domain(endpoint: Endpoint | None = None) -> Domain:
         comparison=comparison.LocalComparison(),
         models=models.LocalModels(),
         pictures=pictures.LocalPictures(),
-        rounds=rounds.LocalRounds(),
+        rounds=rounds.LocalRounds(engine_of),
         notices=notices.LocalNotices(),
         cluster=KfpCluster(endpoint) if endpoint else None,
     )
@@ -102,20 +114,21 @@ def serve(
     """
     store = Store.open(state_dir)
     stopping = threading.Event()
+    engine_of = functools.partial(make_engine, launcher=launcher, strict=strict)
+    _ask(launcher, state_dir)
     with store.exclusive(serving=True), _listening(address) as listener:
         here = f"http://{_in_address(address.name)}:{listener.getsockname()[1]}"
-        engine_of = functools.partial(make_engine, strict=strict)
-        app = create_app(Services(state_dir, engine_of, domain(endpoint)), Access(address.token), stopping)
-        dispatch = functools.partial(_dispatch, launcher=launcher)
-        tick = functools.partial(_tick, engine_of=engine_of)
+        around = _Around(state_dir, stopping, address.public_url or here, engine_of)
+        services = Services(state_dir, engine_of, domain(endpoint, engine_of))
+        app = create_app(services, Access(address.token), stopping)
         workers = [
             threading.Thread(
                 target=keep_working,
-                args=(functools.partial(job, state_dir, stopping, here), stopping),
+                args=(functools.partial(job, around), stopping),
                 name=name,
                 daemon=True,
             )
-            for name, job in (("dispatcher", dispatch), ("ticker", tick), ("notices", _notify), ("sensor", _sense))
+            for name, job in (("dispatcher", _dispatch), ("ticker", _tick), ("notices", _notify), ("sensor", _sense))
         ]
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
@@ -130,6 +143,15 @@ def serve(
             stopping.set()
             for worker in workers:
                 worker.join(timeout=JOIN_S)
+
+
+def _ask(launcher: str, state_dir: Path) -> None:
+    """Says now, not when the first run waits for it, that nobody answers who could run a step; somebody may later."""
+    place = launchers.place(launcher, state_dir)
+    try:
+        place.ask()
+    except PipelineError as error:
+        LOG.warning("--launcher %s: %s", launcher, error)
 
 
 class _Server(uvicorn.Server):
@@ -178,30 +200,42 @@ def warm_up(stopping: threading.Event, after_s: float = WARM_AFTER_S) -> None:
             importlib.import_module(f"pipeline.console.{name}")
 
 
-def _dispatch(state_dir: Path, stopping: threading.Event, here: str, launcher: str) -> None:
+@dataclass(frozen=True)
+class _Around:
+    """What the workers share: the state folder, the server's end, its address for people, how an engine is made."""
+
+    state_dir: Path
+    stopping: threading.Event
+    address: str
+    engine_of: EngineOf
+
+
+def _dispatch(around: _Around) -> None:
     """Executes runs; the lock is held by `serve`."""
-    store = Store.open(state_dir)
-    Dispatcher(make_engine(store, launcher), store, stopping.wait).loop(stopping)
+    store = Store.open(around.state_dir)
+    Dispatcher(around.engine_of(store), store, around.stopping.wait).loop(around.stopping)
 
 
-def _tick(state_dir: Path, stopping: threading.Event, here: str, engine_of: Callable[[Store], Engine]) -> None:
+def _tick(around: _Around) -> None:
     """Launches what recurring runs have due."""
-    store = Store.open(state_dir)
-    ticker = Ticker(store, engine_of(store), SystemClock())
-    _again(ticker.tick, stopping)
+    store = Store.open(around.state_dir)
+    ticker = Ticker(store, around.engine_of(store), SystemClock())
+    _again(ticker.tick, around.stopping)
 
 
-def _notify(state_dir: Path, stopping: threading.Event, here: str) -> None:
+def _notify(around: _Around) -> None:
     """Tells webhooks how runs ended."""
-    notices = Notices(Store.open(state_dir), SystemClock(), link=lambda run_id: f"{here}/runs/{run_id}")
-    _again(notices.turn, stopping)
+    store = Store.open(around.state_dir)
+    notices = Notices(store, SystemClock(), link=lambda run_id: f"{around.address}/runs/{run_id}")
+    _again(notices.turn, around.stopping)
 
 
-def _sense(state_dir: Path, stopping: threading.Event, here: str) -> None:
+def _sense(around: _Around) -> None:
     """Looks at the watched folders of rounds."""
     from pipeline.rounds.sensor import Sensor, SensorSettings
 
-    Sensor(SensorSettings(state_dir), lambda: Store.open(state_dir)).run(stopping)
+    sensor = Sensor(SensorSettings(around.state_dir), lambda: Store.open(around.state_dir), engine_of=around.engine_of)
+    sensor.run(around.stopping)
 
 
 def _again(work: Callable[[], object], stopping: threading.Event) -> None:

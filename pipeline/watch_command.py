@@ -15,12 +15,23 @@ from typing import Any
 import click
 
 from pipeline.errors import PipelineError
-from pipeline.options import Host, endpoint_options, json_option, launcher_option, set_option, state_option
+from pipeline.options import (
+    Host,
+    endpoint_options,
+    json_option,
+    launcher_option,
+    pin_images_option,
+    set_option,
+    state_option,
+)
 from pipeline.output import print_json
 
 NEVER_PROMOTED = (
     'note: predict.valid_rounds is "newest", so no picture judges both the champion and the next round\'s model, and '
     'promote will refuse it; leave it at "all"'
+)
+PINNED_HERE = (
+    "here --launcher docker pins by itself, and --launcher kubernetes where kubernetes.toml says pin_images = true"
 )
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -39,6 +50,7 @@ class Manner:
     min_new: int
     queue: bool
     launcher: str
+    pin_images: bool
     as_json: bool
 
 
@@ -77,6 +89,7 @@ class Manner:
 @click.option("--coalesce/--queue", default=True, help="One run on all rounds that land together, or one for each.")
 @click.option("--backfill", default="", metavar="R1,R2", help="Launch these rounds again; with --queue one by one.")
 @endpoint_options()
+@pin_images_option
 @launcher_option
 @click.option("--register", is_flag=True, help="Have the server of the state folder watch from now on, and end.")
 @json_option
@@ -100,6 +113,8 @@ def watch(rounds_address: str, recipe: str, overrides: tuple[str, ...], state_di
     source = sources.describe(rounds_address, recipe, overrides, options, landing.instant().wall)
     store = Store.open(state_dir)
     log = RoundLog(store.database)
+    if manner.pin_images and not manner.host:
+        raise PipelineError(f"--pin-images goes with --host; {PINNED_HERE}")
     if manner.register and manner.host:
         raise PipelineError(
             "--register with --host: the server launches on its own machine only; leave one of them out"
@@ -169,13 +184,16 @@ def _say(watching: Any, manner: Manner, text: str) -> None:
 
 
 def _hands(store: Any, manner: Manner) -> Any:
-    from pipeline import local, remote_command, running, watcher
+    from pipeline import images_command, launchers, local, remote_command, running, watcher
     from pipeline.live import LiveProgress
     from pipeline.rounds import launching
 
     if host := manner.host:
         check = functools.partial(remote_command.refuse_local_paths, host)
-        return watcher.Hands(launching.RemoteLauncher(remote_command.connect(host), store.directory, check))
+        pinned = images_command.pinned_for_cluster if manner.pin_images else str
+        endpoint = remote_command.connect(host)
+        return watcher.Hands(launching.RemoteLauncher(endpoint, store.directory, check, pinned))
+    launchers.place(manner.launcher, store.directory).ask()
     engine = local.open_engine(store.directory, launcher=manner.launcher)
 
     def progress(run_id: str) -> AbstractContextManager[Any]:

@@ -4,6 +4,7 @@
 one JSON text about them (settings, classes, backbone, size). Equal weights give equal bytes. No pickle anywhere.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,5 +111,6 @@ def load_state(folder: str) -> State | None:
 
 
 def discard_state(folder: str) -> None:
-    """Removes an unfinished training after its result has been published."""
-    storage.remove_folder(folder)
+    """Removes an unfinished training after its result has been published; what stays is left to `seamline gc`."""
+    with contextlib.suppress(OSError):
+        storage.remove_folder(folder)

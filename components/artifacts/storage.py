@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from components.artifacts import gcs
 from components.errors import Conflict, DataError, Missing
@@ -167,15 +167,31 @@ def remove_folder(uri: str, first: str = "") -> None:
 
     Args:
         uri: the folder.
-        first: name of the file in it that goes before all others.
+        first: name of the file in it that goes before all others, or nothing goes.
+
+    Raises:
+        OSError: the first thing in a local folder that stays; everything that can go has gone.
     """
     if not is_remote(uri):
         if first:
             Path(uri, first).unlink(missing_ok=True)
-        shutil.rmtree(uri, ignore_errors=True)
+        _remove_tree(uri)
         return
     for entry in sorted(entries(uri), key=lambda entry: entry.name != first):
         gcs.remove(join(uri, entry.name), int(entry.stamp))
+
+
+def _remove_tree(folder: str) -> None:
+    """`shutil.rmtree` that goes on past what it cannot remove, and then says what that was."""
+    hindered: list[OSError] = []
+
+    def note(function: object, path: str, found: Any) -> None:
+        if not isinstance(found[1], FileNotFoundError):
+            hindered.append(OSError(found[1].errno, found[1].strerror or str(found[1]), path))
+
+    shutil.rmtree(folder, onerror=note)
+    if hindered:
+        raise hindered[0]
 
 
 @contextmanager

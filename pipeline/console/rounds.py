@@ -3,17 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from pipeline import recipe
 from pipeline.engine.round_log import RoundLog
 from pipeline.engine.store import Store
 from pipeline.errors import PipelineError
 from pipeline.recipe import RECIPES
+from pipeline.recipe_steps import ROUNDS
 from pipeline.rounds import sensor, views
 from pipeline.rounds import source as sources
+from pipeline.rounds.launching import LocalLauncher
 from pipeline.server.domain.rounds import WatchedFolder, Wish
 
 
 class LocalRounds:
-    """See pipeline.server.domain.rounds.Rounds."""
+    """See pipeline.server.domain.rounds.Rounds.
+
+    Args:
+        engine_of: makes the engine that makes the launched runs.
+    """
+
+    def __init__(self, engine_of: sensor.EngineOf) -> None:
+        self._engine_of = engine_of
 
     def folders(self, store: Store) -> Sequence[WatchedFolder]:
         """See Rounds."""
@@ -22,7 +32,8 @@ class LocalRounds:
 
     def recipes(self) -> Sequence[str]:
         """See Rounds."""
-        return sorted(path.stem for path in RECIPES.glob("*.toml"))
+        known = {path.stem: recipe.load(path) for path in RECIPES.glob("*.toml")}
+        return sorted(name for name, read in known.items() if read.pipeline.data == ROUNDS)
 
     def watch(self, store: Store, wish: Wish, now: float) -> str:
         """See Rounds."""
@@ -44,13 +55,16 @@ class LocalRounds:
     def look(self, store: Store, source_id: str) -> str:
         """See Rounds."""
         log = RoundLog(store.database)
-        return sensor.look_at(log, sources.find(log, source_id), sensor.local_launcher(store), store.directory)[1]
+        return sensor.look_at(log, sources.find(log, source_id), self._launcher(store), store.directory)[1]
 
     def backfill(self, store: Store, source_id: str, names: Sequence[str], mode: str) -> Sequence[str]:
         """See Rounds."""
         if not names:
             raise PipelineError("no round is chosen; tick one or more")
-        return [launch.run_id for launch in sensor.backfill(store, source_id, names, mode)]
+        return [launch.run_id for launch in sensor.backfill(self._launcher(store), store, source_id, names, mode)]
+
+    def _launcher(self, store: Store) -> LocalLauncher:
+        return LocalLauncher(self._engine_of(store), store)
 
 
 def _folder(log: RoundLog, source: views.SourceView) -> WatchedFolder:

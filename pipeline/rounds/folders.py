@@ -22,6 +22,9 @@ from pipeline.errors import RecipeError
 # The contest's own folder names (FashionAI, Tianchi race 231649): the first four belong to round 1.
 FIRST_ROUND_FOLDERS = ("web", "base", "rank", "z_rank")
 DELIVERY_MARKS = ("Annotations", "Tests", "Pool", "Images")
+# A round with a table of labels, and one split into folders of classes (`train/cat/1.jpg`).
+TABLE, TRAIN = "labels.csv", "train"
+_NO_ATTRIBUTES = {"image", "split"}  # the table's other columns, see `components.ingest.csv_table`
 # A file whose name ends so says that the delivery is complete; it is no part of the content.
 MARKER = "_SUCCESS"
 THREADS = 8
@@ -74,7 +77,7 @@ def deliveries(address: str) -> list[Delivery]:
         DataError: the address cannot be listed.
     """
     names = storage.folders(address)
-    if any(mark in names for mark in DELIVERY_MARKS):
+    if _is_delivery(names) or _is_marked(address, names):
         return _delivered([("round1", address, ())])
     first = tuple(name for name in FIRST_ROUND_FOLDERS if name in names)
     later = sorted((name for name in names if name not in first), key=natural)
@@ -105,7 +108,8 @@ def is_marker(name: str) -> bool:
 def discover(data: str) -> list[dict[str, Any]]:
     """The rounds of a data folder, oldest first.
 
-    A folder that holds `Annotations/`, `Tests/`, `Images/` or `Pool/` is itself the one round. Otherwise each of its
+    A folder that holds `Annotations/`, `Tests/`, `Images/` or `Pool/` is itself the one round, so is one with a
+    `labels.csv` or a folder `train/`, and one whose folders hold files only: those are classes. Otherwise each of its
     folders is a round, in the natural order of their names (round2 before round10); the contest's `web`, `base`,
     `rank` and `z_rank` are together round 1 and whatever lies beside them is round 2. Folders that begin with a dot
     are left out.
@@ -117,13 +121,15 @@ def discover(data: str) -> list[dict[str, Any]]:
         raise RecipeError(f"--data {data} is not a folder; give the folder that holds the rounds")
     place = data.rstrip("/") if storage.is_remote(data) else str(Path(data).resolve())
     names = storage.folders(place)
-    if _is_delivery(names):
+    if _is_delivery(names) or _is_marked(place, names):
         return [describe("round1", place)]
     if not names:
         raise RecipeError(
             f"--data {data} holds no folders; expected one folder per round with Annotations/ and Images/"
         )
     delivered = [name for name in names if _is_delivery(storage.folders(storage.join(place, name)))]
+    if not delivered and _is_tree(place, names):
+        return [describe("round1", place)]
     if not delivered:
         return [describe(name, storage.join(place, name)) for name in sorted(names, key=natural)]
     return _contest_rounds(place, names, delivered)
@@ -153,9 +159,13 @@ def digest(uri: str, folders: Iterable[str] = ()) -> str:
 
 
 def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The attributes that occur in the label and question files of rounds in the contest's layout; else none."""
+    """The attributes in the label and question files of the contest's layout, or in a `labels.csv`; else none."""
     found: set[str] = set()
     for round in rounds:
+        if storage.exists(storage.join(round["uri"], TABLE)):
+            text = storage.read_bytes(storage.join(round["uri"], TABLE)).decode("utf-8-sig", errors="replace")
+            found |= {" ".join(name.split()) for name in next(csv.reader(text.splitlines()), [])} - _NO_ATTRIBUTES
+            continue
         roots = [storage.join(round["uri"], folder) for folder in round.get("folders", ())] or [round["uri"]]
         files = [storage.join(root, name) for root in roots for name in storage.list_files(root) if _TABLE.search(name)]
         for file in files:
@@ -203,6 +213,17 @@ def _delivery(name: str, uri: str, chosen: tuple[str, ...]) -> Delivery:
 
 def _has_mark(delivery: Delivery) -> bool:
     return any(entry.name.split("/")[0] in DELIVERY_MARKS for entry in delivery.entries)
+
+
+def _is_marked(place: str, names: Iterable[str]) -> bool:
+    """Whether a folder is a round by what lies right in it, in the layouts beside the contest's."""
+    return TRAIN in map(str.lower, names) or storage.exists(storage.join(place, TABLE))
+
+
+def _is_tree(place: str, names: Iterable[str]) -> bool:
+    """Whether the folders are classes: without folders or a table of labels in them."""
+    inner = [storage.join(place, name) for name in names]
+    return not any(storage.folders(folder) or storage.exists(storage.join(folder, TABLE)) for folder in inner)
 
 
 def _is_delivery(names: Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components import knobs
+from pipeline import recipe_loops
 from pipeline.engine.round_records import LANDED, REJECTED, WAITING
 from pipeline.errors import PipelineError
 from pipeline.recipe import Recipe
@@ -50,7 +51,7 @@ def read_labels(rounds: Sequence[Mapping[str, Any]], newest: str, recipe: Recipe
         PipelineError: the reader itself fails.
     """
     present = folders.attributes_in(rounds)
-    wanted = [item for item in recipe.attributes if not present or item["name"] in present]
+    wanted = recipe_loops.present(recipe, present)
     if not wanted:
         named = ", ".join(item["name"] for item in recipe.attributes)
         return Labels(error=f"its labels are about {', '.join(sorted(present))}; the recipe knows {named}")

@@ -129,21 +129,29 @@ class RemoteLauncher:
         endpoint: where the runs are made.
         state_dir: holds the lock.
         check: refuses parameters that the endpoint cannot use.
+        pinned: compiled pipeline -> the same with images by names that do not move.
     """
 
     def __init__(
-        self, endpoint: Endpoint, state_dir: Path, check: Callable[[Mapping[str, Any]], None] = lambda given: None
+        self,
+        endpoint: Endpoint,
+        state_dir: Path,
+        check: Callable[[Mapping[str, Any]], None] = lambda given: None,
+        pinned: Callable[[str], str] = str,
     ) -> None:
         self._endpoint = endpoint
         self._lock = state_dir / LOCK
         self._check = check
+        self._pinned = pinned
 
     def launch(self, order: Order) -> str:
         """See Launcher. An order whose answer was lost may have arrived: it is looked up before it is sent again."""
         self._check(order.parameters)
         with _locked(self._lock):
-            found = self._endpoint.find_run(order.name)
-            return found or self._endpoint.submit(order.ir_text, order.parameters, order.name, order.experiment)
+            if found := self._endpoint.find_run(order.name):
+                return found
+            text = self._pinned(order.ir_text)
+            return self._endpoint.submit(text, order.parameters, order.name, order.experiment)
 
     def outcome(self, run_id: str) -> Outcome:
         """See Launcher. What promote decided stands in the champions' registry, not here."""

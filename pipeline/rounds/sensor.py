@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import StepError
-from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.round_log import RoundLog
 from pipeline.engine.round_records import Launch, Source
 from pipeline.engine.runner import Engine
 from pipeline.engine.store import Store
 from pipeline.errors import PipelineError
+from pipeline.local import make_engine
 from pipeline.rounds import landing, views
 from pipeline.rounds import source as sources
 from pipeline.rounds.landing import Instants
@@ -23,6 +23,7 @@ from pipeline.rounds.watch import Watch
 
 LOG = logging.getLogger("seamline.rounds")
 EVERY_S = 30.0
+EngineOf = Callable[[Store], Engine]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Sensor:
         settings: which state folder, how often.
         open_store: opens the state folder for writing.
         instants: the clocks.
-        launcher_of: makes the launcher of runs; by default they are made in the state folder.
+        engine_of: makes the engine that makes runs in the state folder.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class Sensor:
         settings: SensorSettings,
         open_store: Callable[[], Store],
         instants: Instants = landing.instant,
-        launcher_of: Callable[[Store], Launcher] | None = None,
+        engine_of: EngineOf = make_engine,
     ) -> None:
         self._settings = settings
         self._open_store = open_store
         self._instants = instants
-        self._launcher_of = launcher_of or local_launcher
+        self._engine_of = engine_of
 
     def run(self, stopped: threading.Event) -> None:
         """Looks every so many seconds until `stopped`: the body of a server's thread."""
@@ -83,7 +84,7 @@ class Sensor:
             store.close()
 
     def _look_at(self, store: Store, log: RoundLog, source: Source) -> Sequence[Launch]:
-        launcher = self._launcher_of(store)
+        launcher = LocalLauncher(self._engine_of(store), store)
         launched, trouble = look_at(log, source, launcher, self._settings.state_dir, self._instants)
         if trouble:
             LOG.warning("rounds of %s: %s", source.address, trouble)
@@ -112,11 +113,17 @@ def look_at(
 
 
 def backfill(
-    store: Store, source_id: str, names: Sequence[str], mode: str, instants: Instants = landing.instant
+    launcher: Launcher,
+    store: Store,
+    source_id: str,
+    names: Sequence[str],
+    mode: str,
+    instants: Instants = landing.instant,
 ) -> list[LaunchView]:
     """Launches chosen rounds again in the state folder; what was launched before with the same settings is that run.
 
     Args:
+        launcher: makes the runs.
         store: the state folder.
         source_id: of the source, or its address.
         names: of rounds.
@@ -127,11 +134,6 @@ def backfill(
     """
     log = RoundLog(store.database)
     source = sources.find(log, source_id)
-    made = Watch(log, source, local_launcher(store), store.directory, instants).backfill(list(names), mode)
+    made = Watch(log, source, launcher, store.directory, instants).backfill(list(names), mode)
     keys = {launch.name for launch in made}
     return [view for view in views.list_launches(log, source.source_id) if view.name in keys]
-
-
-def local_launcher(store: Store) -> LocalLauncher:
-    """Makes runs in the state folder of a store."""
-    return LocalLauncher(Engine(store, ProcessLauncher()), store)

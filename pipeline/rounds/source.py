@@ -12,6 +12,7 @@ from pipeline.engine.round_log import RoundLog
 from pipeline.engine.round_records import Source
 from pipeline.errors import NotFound, PipelineError
 from pipeline.recipe import Recipe
+from pipeline.recipe_steps import ROUNDS
 
 COALESCE, QUEUE = "coalesce", "queue"
 MODES = (COALESCE, QUEUE)
@@ -38,11 +39,16 @@ def describe(address: str, recipe: str, overrides: Sequence[str], options: Optio
     """A source as it is kept; the same address, pipeline and endpoint are the same source.
 
     Raises:
-        PipelineError: the recipe cannot be read, or the options make no sense.
+        PipelineError: the recipe cannot be read or knows no rounds, or the options make no sense.
     """
     if options.mode not in MODES or options.quiet_s < 0 or options.min_new < 0:
         raise PipelineError(f"{options} cannot be used; expected quiet_s and min_new of 0 or more, mode {MODES}")
-    pipeline = recipes.load(recipe, overrides).head.name
+    read = recipes.load(recipe, overrides)
+    if read.pipeline.data != ROUNDS:
+        raise PipelineError(
+            f'recipe {recipe} cannot be watched: pipeline="{read.head.pipeline}" knows no rounds; use `seamline run`'
+        )
+    pipeline = read.head.name
     place = address.rstrip("/") if storage.is_remote(address) else str(Path(address).resolve())
     file = Path(recipe)
     identity = "\0".join([place, pipeline, *([options.host] if options.host else [])])

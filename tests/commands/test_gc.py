@@ -1,5 +1,6 @@
 """`seamline gc`: what no run refers to goes; what a run or champion refers to stays, with all that it was made of."""
 
+import errno
 import json
 import os
 import time
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from components import entry
 from components.artifacts import champions, reference, storage
 from components.artifacts.champions import Candidate, Champion, Decision
+from components.errors import DataError
 from pipeline import garbage
 from pipeline.cli import main
 from pipeline.engine.records import Attempt, Run
@@ -160,6 +162,48 @@ def test_the_command_tells_sizes_first_and_does_it_then(place: Place) -> None:
     done = seamline(*how)
     assert (done.exit_code, "shards            1" in done.stdout, place.exists(stray)) == (0, True, False)
     assert seamline(*how).stdout == "nothing to remove\n"
+
+
+def stubborn(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Files of these names stay, as on a volume that has become read-only, where not even root may remove them."""
+    unlink = os.unlink
+
+    def refusing(path: str, *, dir_fd: int | None = None) -> None:
+        if os.path.basename(path) in names:
+            raise OSError(errno.EROFS, "Read-only file system", path)
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refusing)
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = place.publish("shards"), place.publish("checkpoints")
+    Path(one, "held").write_text("x")
+    stubborn(monkeypatch, "held")
+    told = seamline("--state", place.store.directory, "--keep-days", 0)
+    assert told.exit_code == 1
+    assert told.stderr == f"not removed: {one}/held: Read-only file system\n"
+    assert "checkpoints       1" in told.stdout and "shards" not in told.stdout
+    assert not Path(other).exists() and os.listdir(one) == ["held"]
+
+
+def test_a_reference_whose_index_stays_stays_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    stray = place.publish("shards")
+    stubborn(monkeypatch, "index.json")
+    told = json.loads(seamline("--state", place.store.directory, "--keep-days", 0, "--json").stdout)
+    assert (told["garbage"], told["bytes"]) == ([], 0)
+    (stayed,) = told["not_removed"]
+    assert (stayed["address"], stayed["reason"]) == (stray, f"{stray}/index.json: Read-only file system")
+    assert sorted(os.listdir(stray)) == ["bytes", "index.json"]
+
+
+def test_a_bucket_that_refuses_is_named_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(uri: str, first: str = "") -> None:
+        raise DataError(f"{uri} may not be removed")
+
+    monkeypatch.setattr(storage, "remove_folder", refuse)
+    found = [garbage.Garbage("shards", "gs://bucket/shards/a", 5)]
+    assert garbage.remove(found) == [(found[0], "gs://bucket/shards/a may not be removed")]
 
 
 def test_a_served_state_folder_is_refused(place: Place) -> None:

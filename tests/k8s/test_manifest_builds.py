@@ -1,11 +1,13 @@
 """Every supported build is valid for three versions of Kubernetes, and says what the program understands."""
 
 import copy
+import os
 import re
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from components import images
 from pipeline.cli import main
@@ -18,6 +20,7 @@ from tests.k8s.manifests import (
     ROOT,
     SUPPORTED,
     Combination,
+    Manifest,
     build,
     extremes,
     kustomize,
@@ -75,7 +78,7 @@ def test_images_have_the_program_s_version(combination: Combination) -> None:
 @pytest.mark.parametrize("combination", extremes(), ids=str)
 def test_the_program_takes_every_command_line(combination: Combination) -> None:
     objects = build(combination)
-    (settings,) = [o["data"] for o in objects if o["metadata"]["name"].startswith("seamline-settings")]
+    settings = _settings(objects)
     for workload in workloads(objects):
         for container in workload.containers:
             program, *words = [_expanded(word, settings) for word in container["command"]]
@@ -91,9 +94,26 @@ def test_a_command_line_with_an_unknown_option_is_noticed() -> None:
 @pytest.mark.parametrize("overlay", sorted(SUPPORTED))
 def test_every_setting_is_used_or_read_by_the_program(overlay: str) -> None:
     objects = build(Combination(overlay))
-    (settings,) = [o["data"] for o in objects if o["metadata"]["name"].startswith("seamline-settings")]
+    settings = _settings(objects)
     lines = " ".join(word for w in workloads(objects) for c in w.containers for word in c["command"])
-    assert set(re.findall(r"\$\((\w+)\)", lines)) == set(settings) - {"SEAMLINE_REGISTRY"}
+    assert set(re.findall(r"\$\((\w+)\)", lines)) == set(settings) - {"SEAMLINE_REGISTRY", "SEAMLINE_PUBLIC_URL"}
+
+
+def test_the_server_reads_its_public_address_and_the_base_gives_none() -> None:
+    assert _settings(build(Combination("gke")))["SEAMLINE_PUBLIC_URL"] == ""
+    assert "SEAMLINE_PUBLIC_URL" in [option.envvar for option in main.commands["serve"].params]
+
+
+def test_links_lead_to_the_address_that_an_overlay_of_ones_own_gives(tmp_path: Path) -> None:
+    """As the option's README says; the option itself cannot, as it would win over the overlay."""
+    text = (K8S / "options/ingress-iap/README.md").read_text(encoding="utf-8")
+    (literal,) = re.findall(r"`(SEAMLINE_PUBLIC_URL=\S+)`", text)
+    layers = {"resources": [K8S / "overlays/gke"], "components": [K8S / "options/ingress-iap"]}
+    own = {name: [os.path.relpath(path, tmp_path) for path in paths] for name, paths in layers.items()}
+    settings = {"name": "seamline-settings", "behavior": "merge", "literals": [literal]}
+    made = {"namespace": "seamline", **own, "configMapGenerator": [settings]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(made), encoding="utf-8")
+    assert _settings(kustomize(tmp_path))["SEAMLINE_PUBLIC_URL"] == "https://seamline.your-company.com"
 
 
 def test_every_option_is_supported_and_explained() -> None:
@@ -110,6 +130,11 @@ def test_an_option_fits_on_the_base_alone(option: str, tmp_path: Path) -> None:
     text = f"resources: [{paths['base']}]\ncomponents: [{paths['options']}/{option}]\n"
     (tmp_path / "kustomization.yaml").write_text(text, encoding="utf-8")
     assert len(kustomize(tmp_path)) >= len(kustomize(K8S / "base"))
+
+
+def _settings(objects: tuple[Manifest, ...]) -> dict[str, str]:
+    (found,) = [made["data"] for made in objects if made["metadata"]["name"].startswith("seamline-settings")]
+    return dict(found)
 
 
 def _components_of_gke() -> list[str]:

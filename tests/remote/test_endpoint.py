@@ -98,6 +98,36 @@ def test_a_step_that_prints_something_like_our_lines_confuses_nobody():
     )
 
 
-def test_an_address_without_scheme_is_one_clear_line():
-    with pytest.raises(PipelineError, match="--host cluster:8080 is no address; expected http://HOST:PORT"):
-        Endpoint("cluster:8080")
+@pytest.mark.parametrize(
+    "host",
+    ["cluster:8080", "ftp://cluster", "http://", "http://:8080", "http://h:99999", "http://[::1", "http://a b", "x" * 9]
+    + ["http://" + "a" * 64 + ".example"],
+)
+def test_what_is_no_address_is_one_clear_line(host):
+    with pytest.raises(PipelineError, match="is no address; expected http://HOST:PORT or https://HOST"):
+        Endpoint(host)
+
+
+def test_a_page_of_the_console_is_no_endpoint():
+    with pytest.raises(PipelineError, match="what begins with . or # is no part of an endpoint's address"):
+        Endpoint("http://127.0.0.1:8080/#/runs/details/1")
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated():
+    with pytest.raises(PipelineError, match="give --auth instead") as refused:
+        Endpoint("https://ann:secret@cluster")
+    assert "secret" not in str(refused.value)
+
+
+def test_nobody_at_the_address_is_said_with_the_proxy_on_the_way(monkeypatch):
+    monkeypatch.setattr("pipeline.remote_connection.time.sleep", lambda seconds: None)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(PipelineError, match=r"does not answer \(.*\); check --host, and that it runs"):
+        Endpoint("http://127.0.0.1:9").run("r")
+    monkeypatch.setenv("http_proxy", "http://ann:secret@127.0.0.1:9")
+    with pytest.raises(
+        PipelineError, match="check --host and the proxy 127.0.0.1, or name the host in NO_PROXY"
+    ) as told:
+        Endpoint("http://cluster.example").run("r")
+    assert "secret" not in str(told.value)

@@ -8,8 +8,10 @@ import pytest
 
 from pipeline.engine.store import Store
 from pipeline.errors import NotFound, PipelineError, StateError
+from pipeline.local import make_engine
 from pipeline.rounds import source as sources
 from pipeline.rounds import views
+from pipeline.rounds.launching import LocalLauncher
 from pipeline.rounds.sensor import Sensor, SensorSettings, backfill
 from pipeline.rounds.watch import Watch
 
@@ -155,7 +157,9 @@ def test_the_console_backfills_by_names(place, sensor):
     place.deliver("round2", range(5, 9))
     sources.add(place.log, place.source)
     look_until_landed(place, sensor)
-    (launch,) = backfill(place.store(), place.source.source_id, ["round1"], sources.COALESCE, place.clock)
+    store = place.store()
+    launcher = LocalLauncher(make_engine(store), store)
+    (launch,) = backfill(launcher, store, place.source.source_id, ["round1"], sources.COALESCE, place.clock)
     assert (launch.rounds, launch.state) == (["round1"], "PENDING")
     assert place.learnt() == [["round1", "round2"], ["round1"]]
 
