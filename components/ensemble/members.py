@@ -11,7 +11,9 @@ import pandas as pd
 
 from components.artifacts import checkpoint, predictions, reference
 from components.errors import DataError
+from components.vision import judging, tasks
 from components.vision.metrics import Floats
+from components.vision.tasks import Task
 
 PLAIN = "plain"
 
@@ -24,7 +26,7 @@ class Member:
         model: its name.
         phase: `round1`, `round2` or `student`.
         digest: of its predictions, or of its checkpoint where it only takes part in the gain table.
-        plain: (n, K) float64, the plain view of the validation rows.
+        plain: (n, K) float64, the plain view of the validation rows, one row a decision (see `judging.decisions`).
         mean: (n, K) float64, the mean over its views; the plain view where there is no other.
         test: (t, K) float64, the mean over its views of the questions; no rows for a checkpoint.
     """
@@ -53,15 +55,29 @@ class Rows:
 
 @dataclass(frozen=True)
 class Members:
-    """All models of an attribute; every one speaks about the same rows in the same order."""
+    """All models of an attribute; every one speaks about the same rows in the same order.
+
+    Attributes:
+        about: what an index says about the task, see `tasks.carried`.
+        teachers, students, earlier: their predictions as `judging.decisions` lays them out.
+        valid, test: the pictures.
+        judged: labels and groups of the rows by which models are judged; none for a regression, which nobody fits.
+    """
 
     attribute: str
     classes: list[str]
+    about: dict[str, Any]
     teachers: list[Member]
     students: list[Member]
     earlier: list[Member]
     valid: Rows
     test: Rows
+    judged: Rows
+
+    @property
+    def task(self) -> Task:
+        """Of the attribute."""
+        return tasks.of(self.about)
 
 
 def read(teachers: Sequence[str], students: Sequence[str], earlier: Sequence[str]) -> Members:
@@ -85,11 +101,13 @@ def read(teachers: Sequence[str], students: Sequence[str], earlier: Sequence[str
     members = Members(
         contents[0]["attribute"],
         contents[0]["classes"],
+        tasks.carried(contents[0]),
         found[: len(teachers)],
         found[len(teachers) :],
         [member for member in before if member],
         valid,
         test,
+        _judged(tasks.of(contents[0]), valid),
     )
     for generation in (members.teachers, members.students, members.earlier):
         _check_distinct([member.model for member in generation])
@@ -99,7 +117,11 @@ def read(teachers: Sequence[str], students: Sequence[str], earlier: Sequence[str
 def _check_classes(contents: Sequence[dict[str, Any]]) -> None:
     first = contents[0]
     for c in contents:
-        if (c["attribute"], c["classes"]) != (first["attribute"], first["classes"]):
+        if (c["attribute"], c["classes"], tasks.carried(c)) != (
+            first["attribute"],
+            first["classes"],
+            tasks.carried(first),
+        ):
             raise DataError(
                 f"{c['model']} is of {c['attribute']} with {len(c['classes'])} classes, {first['model']} of "
                 f"{first['attribute']} with {len(first['classes'])}; give models of one attribute"
@@ -117,6 +139,12 @@ def _rows(frame: pd.DataFrame, split: str) -> Rows:
     return Rows(list(map(str, rows["image_id"])), list(map(str, rows["label"])), rows["group"].to_numpy(np.int64))
 
 
+def _judged(task: Task, valid: Rows) -> Rows:
+    if task.name == tasks.REGRESSION:
+        return Rows([], [], valid.group[:0])
+    return Rows(valid.image_id, *judging.decided(task, valid.label, valid.group))
+
+
 def _of_predictions(content: dict[str, Any], digest: str, frame: pd.DataFrame, expected: tuple[Rows, Rows]) -> Member:
     classes = len(content["classes"])
     parts = {}
@@ -128,7 +156,10 @@ def _of_predictions(content: dict[str, Any], digest: str, frame: pd.DataFrame, e
                 f"{len(rows.image_id)} as the first model; predict with the same shards and fold"
             )
     plain = predictions.matrix(frame, "valid", PLAIN)[1]
-    plain, mean, test = (p.reshape(-1, classes) for p in (plain, parts["valid"], parts["test"]))
+    task = tasks.of(content)
+    plain, mean, test = (
+        judging.decisions(task, p.reshape(-1, classes)) for p in (plain, parts["valid"], parts["test"])
+    )
     return Member(content["model"], content["phase"], digest, plain, mean, test)
 
 
@@ -139,5 +170,6 @@ def _of_checkpoint(content: dict[str, Any], uri: str, valid: Rows) -> Member | N
     place = {image_id: row for row, image_id in enumerate(ids)}
     if not valid.image_id or any(image_id not in place for image_id in valid.image_id):
         return None
-    plain = probabilities[[place[image_id] for image_id in valid.image_id]]
+    in_order = probabilities[[place[image_id] for image_id in valid.image_id]]
+    plain = judging.decisions(tasks.of(content), in_order)
     return Member(content["model"], content["phase"], Path(uri).name, plain, plain, plain[:0])

@@ -49,10 +49,10 @@ def table(
         settings: knob `resamples`.
         seed: of the resamples, the same for all stages.
     """
-    if not members.valid.label:
+    if not members.judged.label:
         return []
     # The stages before speak of averaged models already; what averaging itself is worth shows against one model alone.
-    best = Stage(BEST, ALL_MODELS, best_single(chosen, members.valid).mean, "")
+    best = Stage(BEST, ALL_MODELS, best_single(chosen, members.judged).mean, "")
     stages = [*_stages(members, ALL_MODELS), best, Stage("ensemble", ALL_MODELS, ensemble, BEST)]
     rows = _rows(stages, members, settings.resamples, seed)
     for member in members.teachers:
@@ -97,7 +97,7 @@ def _rows(stages: Sequence[Stage], members: Members, resamples: int, seed: int) 
 
 
 def _row(stage: Stage, before: Stage | None, members: Members, resamples: int, seed: int) -> dict[str, Any]:
-    rows = members.valid
+    rows = members.judged
     score = metrics.average_precision(stage.probabilities, rows.label)
     row = {
         "attribute": members.attribute,
@@ -106,7 +106,7 @@ def _row(stage: Stage, before: Stage | None, members: Members, resamples: int, s
         "ap": score.ap,
         "basic_precision": score.basic_precision,
         "accuracy": score.accuracy,
-        "rows": score.count,
+        "rows": len(members.valid.image_id),
         "against": stage.against,
     }
     columns = (("difference", "ci_low", "ci_high", "p_noise"), _ACCURACY)

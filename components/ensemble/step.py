@@ -16,7 +16,7 @@ from components.ensemble import methods, stages
 from components.ensemble.members import Members, Rows
 from components.ensemble.methods import Candidate, Generation
 from components.ensemble.settings import Inputs, Settings
-from components.vision import bootstrap, calibration, fusion
+from components.vision import bootstrap, calibration, fusion, judging
 from components.vision.bootstrap import Interval
 from components.vision.metrics import Floats
 
@@ -30,8 +30,8 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     found = models.read(inputs.teachers, inputs.students, inputs.earlier)
     if len(found.earlier) < len(inputs.earlier):
         progress.log("the gain table lacks round 1: it was judged on other validation pictures")
-    generation = methods.choose_generation(found.teachers, found.students, found.valid, settings, inputs.seed)
-    chosen, tried = methods.choose_method(generation.members, found.valid, settings, inputs.seed)
+    generation = methods.choose_generation(found.teachers, found.students, found.judged, settings, inputs.seed)
+    chosen, tried = methods.choose_method(generation.members, found.judged, settings, inputs.seed)
     progress.log(f"generation {generation.name}: {generation.why}")
     for candidate in tried[1:]:
         progress.log(f"{candidate.method} against equal weights: {_words(candidate.against_equal)}")
@@ -52,8 +52,9 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
 def _table(found: Members, generation: Generation, chosen: Candidate) -> pa.Table:
     stack = np.stack([member.test for member in generation.members])
     test = fusion.weighted_mean(stack, chosen.weights, chosen.mean)
+    valid, test = (judging.in_classes(found.task, rows, len(found.classes)) for rows in (chosen.valid, test))
     columns: list[list[Any]] = [[] for _ in ensembles.SCHEMA]
-    for split, rows, probabilities in (("valid", found.valid, chosen.valid), ("test", found.test, test)):
+    for split, rows, probabilities in (("valid", found.valid, valid), ("test", found.test, test)):
         for column, values in zip(columns, _columns(split, rows, probabilities), strict=True):
             column.extend(values)
     arrays = [pa.array(values, type=field.type) for values, field in zip(columns, ensembles.SCHEMA, strict=True)]
@@ -77,6 +78,7 @@ def _content(
     return {
         "attribute": found.attribute,
         "classes": found.classes,
+        **found.about,
         "method": chosen.method,
         "mean": chosen.mean,
         "weights": dict(zip(names, map(float, chosen.weights), strict=True)),
@@ -85,7 +87,7 @@ def _content(
         "why": generation.why,
         "students_against_teachers": _finite(generation.students_against_teachers),
         "methods_against_equal": {c.method: _finite(c.against_equal) for c in tried[1:]},
-        "error_correlation": _correlation(generation, found.valid),
+        "error_correlation": _correlation(generation, found.judged),
         "metrics": _metrics(found, generation, chosen, settings, inputs.seed),
         "inputs": [Path(uri).name for uri in [*inputs.teachers, *inputs.students, *inputs.earlier]],
     }
@@ -103,9 +105,9 @@ def _metrics(
     found: Members, generation: Generation, chosen: Candidate, settings: Settings, seed: int
 ) -> dict[str, float]:
     """Finite numbers: the honest metric, its calibration, and the gain over the best single model."""
-    rows = found.valid
+    rows = found.judged
     values = {metric: bootstrap.exact(chosen.valid, rows.label, metric) for metric in bootstrap.METRICS}
-    values |= {"valid_pictures": len(rows.image_id), "test_pictures": len(found.test.image_id)}
+    values |= {"valid_pictures": len(found.valid.image_id), "test_pictures": len(found.test.image_id)}
     values["ece"] = calibration.expected_calibration_error(chosen.valid, rows.label)
     if rows.label:
         best = stages.best_single(generation.members, rows)
@@ -113,6 +115,8 @@ def _metrics(
             chosen.valid, best.mean, rows.label, rows.group, "ap", settings.resamples, seed
         )
         values |= {"over_best_single": gain.difference, "over_best_low": gain.low, "over_best_high": gain.high}
+    in_classes = judging.in_classes(found.task, chosen.valid, len(found.classes))
+    values |= judging.own_measures(found.task, in_classes, found.valid.label)
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,15 +10,23 @@ from typing import Any
 
 from components.errors import DataError, SettingsError
 from components.knobs import nearest
+from components.vision import tasks
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A label dimension. `classes[i]` is what position i of a label string means; `ordinal`: the classes are ranks."""
+    """A label dimension.
+
+    Attributes:
+        classes: `classes[i]` is what position i of a label string means; the quantity itself for a regression.
+        ordinal: the classes are ranks.
+        task: one of `tasks.TASKS`.
+    """
 
     name: str
     classes: tuple[str, ...]
     ordinal: bool = False
+    task: str = tasks.ONE_OF_K
 
 
 def tidy(text: str) -> str:
@@ -51,6 +59,36 @@ def asked(structs: list[Any]) -> dict[str, dict[str, Any]]:
     return wanted
 
 
+def with_task(name: str, struct: dict[str, Any], found: Sequence[str], *, several: bool = False) -> Attribute:
+    """The attribute that a struct asks for, on data whose classes are known.
+
+    Args:
+        name: of the attribute.
+        struct: the recipe's: classes, ordinal, task; `auto` is multi_label where pictures have several classes or none,
+            else binary for two classes and one_of_k for more.
+        found: the classes that occur, for a struct that gives none.
+        several: whether any picture has several certain classes, or none.
+
+    Raises:
+        SettingsError: a task that nobody knows, or that does not go with the number of classes.
+        DataError: fewer than two classes.
+    """
+    task = str(struct.get("task") or tasks.ONE_OF_K)
+    if task not in (*tasks.TASKS, "auto"):
+        known = ", ".join((*tasks.TASKS, "auto"))
+        raise SettingsError(f"attribute {name!r}: task={task!r} is not one of {known}{nearest(task, tasks.TASKS)}")
+    if task == tasks.REGRESSION:
+        return Attribute(name, ("value",), False, task)
+    classes = _classes(name, struct) or tuple(tidy(str(c)) for c in found)
+    if len(classes) < 2:
+        raise DataError(f"attribute {name!r} has {len(classes)} class(es): {list(classes)}; expected two or more")
+    if task == "auto":
+        task = tasks.MULTI_LABEL if several else tasks.BINARY if len(classes) == 2 else tasks.ONE_OF_K
+    if task == tasks.BINARY and len(classes) != 2:
+        raise SettingsError(f"attribute {name!r}: task=binary has two classes, not {len(classes)}; use one_of_k")
+    return Attribute(name, classes, bool(struct.get("ordinal", task == tasks.ORDINAL)), task)
+
+
 def settle(structs: list[Any], lengths: Mapping[str, Counter[int]]) -> dict[str, Attribute]:
     """Decides which attributes the run has, and their classes.
 
@@ -75,8 +113,8 @@ def settle(structs: list[Any], lengths: Mapping[str, Counter[int]]) -> dict[str,
 def _settled(name: str, struct: dict[str, Any], lengths: Counter[int]) -> Attribute:
     usual = lengths.most_common(1)[0][0]
     table = known().get(name)
-    classes = _classes(name, struct) or (table.classes if table else tuple(str(i) for i in range(usual)))
-    return Attribute(name, classes, bool(struct.get("ordinal", table.ordinal if table else False)))
+    known_as = {"ordinal": table.ordinal} if table and "ordinal" not in struct else {}
+    return with_task(name, known_as | struct, table.classes if table else [str(i) for i in range(usual)])
 
 
 def _classes(name: str, struct: dict[str, Any]) -> tuple[str, ...]:

@@ -5,13 +5,16 @@ that contradict each other are settled by rule. The contest's own seed compared 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from components.ingest import labels
+from components.vision import tasks
+
+_MERGED = {tasks.MULTI_LABEL: labels.merged_presence, tasks.REGRESSION: labels.merged_numbers}
 
 
 class Event(NamedTuple):
@@ -31,20 +34,39 @@ class Event(NamedTuple):
     labels: list[str]
 
 
-def settle(table: pd.DataFrame, rule: str) -> list[Event]:
+def settle(table: pd.DataFrame, rule: str, tasks_of: Mapping[str, str] | None = None) -> list[Event]:
     """Settles every conflict, in place: columns label, keep and reason.
 
     Args:
         table: one row per picture and attribute with attribute, kind, group, round, label, keep, reason; index 0..n-1.
         rule: `drop`, `keep_first` or `majority`, for labels that contradict each other.
+        tasks_of: attribute to its task, one_of_k where it is missing. Labels of several classes always merge into what
+            might be there, numbers into their mean.
 
     Returns:
         What was done, in the order of the table.
     """
-    events = [_settled(attribute, group, rows, table, rule) for attribute, group, rows in _differing(table)]
+    merging = {name: _MERGED[task] for name, task in (tasks_of or {}).items() if task in _MERGED}
+    events = [
+        Event(attribute, int(group), "merged", rows, [str(label) for label in table.label[rows]])
+        if attribute in merging
+        else _settled(attribute, group, rows, table, rule)
+        for attribute, group, rows in _differing(table)
+    ]
     for event in events:
-        _apply(event, table)
+        if event.attribute in merging:
+            table.loc[event.rows, "label"] = merging[event.attribute](event.labels)
+        else:
+            _apply(event, table)
     return events
+
+
+def drop_held_out_copies(table: pd.DataFrame) -> None:
+    """Drops, in place, rows to learn from that show the same as a picture that the data set holds out."""
+    labelled = (table.kind == "labelled") & table.keep
+    held_out = set(table.group[labelled & table.held_out])
+    copies = table.index[labelled & ~table.held_out & table.group.isin(held_out)]
+    _drop(table, copies, "held out: shows the same as a picture of val")
 
 
 def drop_copies(table: pd.DataFrame, rule: str) -> None:

@@ -12,11 +12,12 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from components.ingest import labels
 from components.ingest.conflicts import Event
-from components.ingest.duplicates import Duplicates
 from components.ingest.pictures import Pictures
 from components.ingest.rows import Reading, Rejected, Round, category
 from components.ingest.settings import Settings
+from components.vision.duplicates import Duplicates
 
 _LISTED = 20
 _LARGE_GROUP = 50
@@ -66,8 +67,16 @@ def counts(findings: Findings, attribute: str, round: int | None = None) -> dict
         "dropped_leak": dropped["test leak"],
         "pool": int((rows.kind == "pool").sum()),
         "test": int((rows.kind == "test").sum()),
-        "per_class": np.bincount([label.index("y") for label in kept.label], minlength=num_classes).tolist(),
+        "per_class": _per_class(list(kept.label), num_classes),
     }
+
+
+def _per_class(found: list[str], num_classes: int) -> list[int]:
+    """Labels that call each class y; a number speaks of the only class that there is."""
+    if num_classes == 1:
+        return [len(found)]
+    places = np.array([i for label in found for i in labels.positions(label)], np.int64)
+    return [int(n) for n in np.bincount(places, minlength=num_classes)]
 
 
 def metrics(findings: Findings) -> dict[str, Any]:
@@ -199,6 +208,9 @@ def _notes(findings: Findings) -> Iterator[str]:
         yield f"{number} pictures: {note}{meaning}, for instance {path}"
     if findings.num_folds < settings.folds:
         yield f"{findings.num_folds} folds instead of {settings.folds}: there are not more groups of labelled pictures"
+    copies = int(findings.rows.reason.str.startswith("held out").sum())
+    if copies:
+        yield f"{copies} pictures to learn from show the same as one of val and are left out"
     for name in findings.reading.attributes:
         yield from _attribute_notes(findings, name)
     flat = int((findings.pictures.is_flat & (findings.pictures.pixels != "")).sum())

@@ -126,7 +126,7 @@ class _Clerk:
         self.others = attributes.known() if names <= set(attributes.known()) else None
 
     def take(self, line: _Line) -> None:
-        path = _inside(line.base, line.fields[0])
+        path = inside(line.base, line.fields[0])
         if line.attribute not in self.reading.attributes and self._is_other(line.attribute):
             self.reading.ignored[line.attribute] += 1
             return
@@ -173,7 +173,7 @@ class _Clerk:
         return ""
 
 
-def _inside(base: str, name: str) -> str:
+def inside(base: str, name: str) -> str:
     """The picture's path relative to the round's folder, or "" where it leaves that folder."""
     name = name.replace("\\", "/")
     path = posixpath.normpath(posixpath.join(base, name))

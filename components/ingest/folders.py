@@ -1,11 +1,12 @@
 """Reads rounds laid out as one folder per class: `{train,val}/{class}/*` or `{class}/*`.
 
 `test/` holds the questions (in the order of their paths), `pool/` unlabelled pictures, with or without folders inside.
-What a data set calls train or val makes no difference: the folds are cut here, grouped by duplicates.
+What lies in `val/` is held out: it judges and never trains. Without it the folds are cut here, grouped by duplicates.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from components.errors import DataError, SettingsError
@@ -14,7 +15,12 @@ from components.ingest.attributes import Attribute
 from components.ingest.rows import Reading, Rejected, Round, Row
 
 DEFAULT_NAME = "class"
-_SPLITS = {"train": "labelled", "val": "labelled", "valid": "labelled", "validation": "labelled"}
+# What lies beside pictures and would otherwise count as refused ones: captions, sounds, what programs leave behind.
+_NO_PICTURES = (
+    *(".txt", ".md", ".html", ".csv", ".json", ".xml", ".yaml", ".dat", ".db", ".ini", ".svg"),
+    *(".wav", ".ogg", ".mp3", ".mp4"),
+)
+_TRAIN, _HELD_OUT = "train", ("val", "valid", "validation")
 _UNLABELLED = {"test": "test", "tests": "test", "pool": "pool", "unlabelled": "pool", "unlabeled": "pool"}
 
 
@@ -23,6 +29,7 @@ class _File(NamedTuple):
     path: str
     kind: str
     folder: str
+    held_out: bool = False
 
 
 def read(rounds: list[Round], structs: list[Any]) -> Reading:
@@ -40,28 +47,33 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
     if len(wanted) > 1:
         raise SettingsError(f"a folder per class is one attribute; {len(wanted)} are given: {', '.join(wanted)}")
     name, struct = next(iter(wanted.items()), (DEFAULT_NAME, {}))
-    files = [file for round in rounds for file in _files(round)]
+    strange: list[str] = []
+    files = [file for round in rounds for file in _files(round, strange)]
     attribute = _attribute(name, struct, files)
     position = {str(i): i for i in range(len(attribute.classes))} | {c: i for i, c in enumerate(attribute.classes)}
     reading = Reading({name: attribute})
+    if strange:
+        reading.notes.append(f"{len(strange)} files are no pictures by their names and left out: {strange[0]}, ...")
     asked: set[str] = set()
     for file in files:
         _take(file, _fault(file, position, asked), position, reading)
     return reading
 
 
-def _files(round: Round) -> Iterator[_File]:
+def _files(round: Round, strange: list[str]) -> Iterator[_File]:
     tops = {name.split("/")[0].lower() for name in round.files}
     for path in round.files:
         first, *rest = path.split("/")
         if not rest:
             continue  # a read-me beside the folders
-        if first.lower() in _UNLABELLED:
+        if PurePosixPath(path).suffix.lower() in _NO_PICTURES:
+            strange.append(path)
+        elif first.lower() in _UNLABELLED:
             yield _File(round, path, _UNLABELLED[first.lower()], "")
-        elif "train" not in tops:
+        elif _TRAIN not in tops:
             yield _File(round, path, "labelled", attributes.tidy(first))
-        elif first.lower() in _SPLITS and len(rest) > 1:
-            yield _File(round, path, "labelled", attributes.tidy(rest[0]))
+        elif first.lower() in (_TRAIN, *_HELD_OUT) and len(rest) > 1:
+            yield _File(round, path, "labelled", attributes.tidy(rest[0]), first.lower() in _HELD_OUT)
 
 
 def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribute:
@@ -72,7 +84,7 @@ def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribu
             f"{len(found)} class folder(s) found: {sorted(found)}; expected two or more, as {{class}}/* or "
             "train/{class}/*"
         )
-    return Attribute(name, tuple(attributes.tidy(str(c)) for c in classes), bool(struct.get("ordinal", False)))
+    return attributes.with_task(name, struct, sorted(found))
 
 
 def _fault(file: _File, position: dict[str, int], asked: set[str]) -> str:
@@ -93,4 +105,5 @@ def _take(file: _File, fault: str, position: dict[str, int], reading: Reading) -
         reading.rejected.append(Rejected(name, 0, file.path, attribute.name, fault))
         return
     label = labels.one_hot(position[file.folder], len(attribute.classes)) if file.kind == "labelled" else ""
-    reading.rows.append(Row(name, 0, file.round.number, file.kind, file.path, attribute.name, label, file.path))
+    number, held_out = file.round.number, file.held_out
+    reading.rows.append(Row(name, 0, number, file.kind, file.path, attribute.name, label, file.path, held_out))

@@ -15,7 +15,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-Member = tuple[str, int, int]  # attribute, position of y, round
+from components.ingest import labels
+
+Member = tuple[str, int, int]  # attribute, position of y (-1 without), round
 
 
 def assign(table: pd.DataFrame, num_folds: int, seed: int) -> np.ndarray:
@@ -27,7 +29,7 @@ def assign(table: pd.DataFrame, num_folds: int, seed: int) -> np.ndarray:
 
     Args:
         table: image_id, attribute, kind, group, round, label, keep. Rows that are not kept count nothing but follow
-            their group.
+            their group. Groups with a row that is `held_out` (a column that may be missing) are fold 0, alone.
         num_folds: how many.
         seed: of the random order.
 
@@ -36,10 +38,15 @@ def assign(table: pd.DataFrame, num_folds: int, seed: int) -> np.ndarray:
     """
     labelled = table[table.kind == "labelled"]
     rounds: dict[int, dict[int, list[Member]]] = defaultdict(lambda: defaultdict(list))
-    for row in labelled[labelled.keep].itertuples():
-        rounds[row.round][row.group].append((row.attribute, row.label.index("y"), row.round))
+    held_out = set(labelled.group[labelled.held_out]) if "held_out" in labelled else set()
+    dealt = labelled[labelled.keep & ~labelled.group.isin(held_out)]
+    for row in dealt.itertuples():
+        for position in labels.positions(row.label) or [-1]:
+            rounds[row.round][row.group].append((row.attribute, position, row.round))
     names = labelled.sort_values(["round", "image_id"]).drop_duplicates("group").set_index("group").image_id
-    fold_of = _dealt(rounds, names.to_dict(), num_folds, seed)
+    first = 1 if held_out else 0
+    found = _dealt(rounds, names.to_dict(), max(1, num_folds - first), seed)
+    fold_of = dict.fromkeys(held_out, 0) | {group: fold + first for group, fold in found.items()}
     folds = labelled.group.map(fold_of).fillna(0).reindex(table.index, fill_value=-1)
     return folds.to_numpy(np.int8)
 

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from components.ingest import fashionai, folders
+from components.ingest import csv_table, fashionai, folders
 from components.ingest.rows import Reading, Round
 
+_MARKED = {"fashionai": fashionai, "table": csv_table}
+_MODULES: dict[str, Any] = {**_MARKED, "folders": folders}
 Reader = Callable[[list[Round], list[Any]], Reading]
 
 
 def reader(layout: str, rounds: list[Round]) -> Reader:
-    """The reader of a layout; `auto`: the contest's, if any round has a label or question file where it puts it."""
-    if layout == "auto":
-        layout = "fashionai" if any(fashionai.recognises(round) for round in rounds) else "folders"
-    return {"fashionai": fashionai.read, "folders": folders.read}[layout]
+    """The reader of a layout; `auto`: the first whose own files any round has, else a folder per class."""
+    found = (name for name, module in _MARKED.items() if any(module.recognises(round) for round in rounds))
+    read: Reader = _MODULES[next(found, "folders") if layout == "auto" else layout].read
+    return read

@@ -13,9 +13,9 @@ import numpy as np
 from components import progress
 from components.artifacts import storage
 from components.errors import Missing
-from components.ingest import phash, sniff
+from components.ingest import sniff
 from components.ingest.rows import Round, Row
-from components.vision import decode
+from components.vision import decode, duplicates, phash
 
 _CHUNK = 64
 Key = tuple[int, str]
@@ -31,26 +31,16 @@ class _Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of all rounds, numbered in the order in which the rows first name them.
+class Pictures(duplicates.Looks):
+    """The pictures of all rounds, numbered in the order in which the rows first name them; thumbnails lie on disk.
 
     Attributes:
         number: (round, path) to the picture's number.
-        pixels: SHA-256 of the upright RGB pixels, "" where undecodable.
-        width, height: (n,) int32, upright pixels; 0 where undecodable.
-        phash: (n,) uint64. is_flat: (n,) bool, the hash says nothing.
-        thumbnails: (n, 32, 32) uint8 on disk, not in memory.
         reason: why a picture cannot be used, "" where it can.
         notes: what is unusual about usable pictures, to how many of them and the first one's path.
     """
 
     number: dict[Key, int]
-    pixels: np.ndarray
-    width: np.ndarray
-    height: np.ndarray
-    phash: np.ndarray
-    is_flat: np.ndarray
-    thumbnails: np.ndarray
     reason: np.ndarray
     notes: dict[str, tuple[int, str]]
 

@@ -16,7 +16,12 @@ _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
 
 
 class Row(NamedTuple):
-    """One picture and attribute. `label` is a y/m/n string, empty for kinds `pool` and `test`."""
+    """One picture and attribute.
+
+    Attributes:
+        label: a y/m/n string, or a number where the attribute is one; empty for kinds `pool` and `test`.
+        held_out: the data set itself keeps it for validation.
+    """
 
     file: str
     line: int
@@ -26,6 +31,7 @@ class Row(NamedTuple):
     attribute: str
     label: str
     path: str
+    held_out: bool = False
 
 
 class Rejected(NamedTuple):

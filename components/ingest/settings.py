@@ -22,7 +22,7 @@ class Inputs:
 class Settings:
     """The knobs."""
 
-    layout: str = knob("auto", "how a round's folder is laid out", choices=("auto", "fashionai", "folders"))
+    layout: str = knob("auto", "how a round's folder is laid out", choices=("auto", "fashionai", "table", "folders"))
     max_rejected: float = knob(0.2, "largest share of refused label rows; more stops the run", at_least=0, at_most=1)
     max_megapixels: float = knob(
         64.0, "larger pictures are refused before decoding", unit="megapixels", at_least=0.001, at_most=89.0

@@ -8,11 +8,13 @@ import pandas as pd
 
 from components import entry, knobs, progress
 from components.artifacts import manifest, reference
-from components.ingest import conflicts, data_report, duplicates, folds, layouts, limits, pictures, table
+from components.ingest import conflicts, data_report, folds, layouts, limits, pictures, table
+from components.ingest.attributes import Attribute
 from components.ingest.data_report import Findings
 from components.ingest.pictures import Pictures
 from components.ingest.rows import Reading, Rejected, Round, open_rounds
 from components.ingest.settings import Inputs, Settings
+from components.vision import duplicates, tasks
 
 CODE = "ingest 1"
 """Changes when the same data and settings give another manifest."""
@@ -45,7 +47,8 @@ def _find(settings: Settings, inputs: Inputs, rounds: list[Round], reading: Read
     found = duplicates.find(seen, settings)
     progress.log(f"{len(found.exact)} exact and {len(found.near)} near duplicates")
     rows = table.build(reading.rows, rounds, seen, found)
-    events = conflicts.settle(rows, settings.conflicts)
+    conflicts.drop_held_out_copies(rows)
+    events = conflicts.settle(rows, settings.conflicts, {n: a.task for n, a in reading.attributes.items()})
     conflicts.drop_copies(rows, settings.exact_duplicates)
     num_leaks = conflicts.drop_leaks(rows, settings.test_leak)
     limits.check_attributes(rows, reading)
@@ -83,8 +86,20 @@ def _content(seed: int, findings: Findings) -> dict[str, Any]:
             "classes": list(attribute.classes),
             "ordinal": attribute.ordinal,
             "counts": data_report.counts(findings, name),
+            **_task(attribute, findings.rows),
         }
         for name, attribute in findings.reading.attributes.items()
     }
     rounds = [{"name": round.name, "digest": round.digest} for round in findings.rounds]
     return {"attributes": attributes, "rounds": rounds, "folds": findings.num_folds, "seed": seed}
+
+
+def _task(attribute: Attribute, rows: pd.DataFrame) -> dict[str, Any]:
+    """What `tasks.of` reads later; one_of_k goes without saying."""
+    if attribute.task == tasks.ONE_OF_K:
+        return {}
+    if attribute.task != tasks.REGRESSION:
+        return {"task": attribute.task}
+    kept = rows[(rows.attribute == attribute.name) & (rows.kind == "labelled") & rows.keep]
+    values = kept.label.astype(float)
+    return {"task": attribute.task, "scale": [float(values.mean()), float(values.std(ddof=0)) or 1.0]}

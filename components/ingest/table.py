@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from components.ingest.duplicates import Duplicates
 from components.ingest.pictures import Pictures
 from components.ingest.rows import Round, Row
+from components.vision.duplicates import Duplicates
 
 
 def build(rows: list[Row], rounds: list[Round], pictures: Pictures, found: Duplicates) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def build(rows: list[Row], rounds: list[Round], pictures: Pictures, found: Dupli
 
     Returns:
         The manifest's columns (fold still -1), and besides: `picture`, the picture's number, and `first_copy`, the
-        number of the first picture with equal pixels.
+        number of the first picture with equal pixels, and `held_out`.
     """
     numbers = np.array([pictures.number[row.round, row.path] for row in rows], np.int64)
     columns = {name: [getattr(row, name) for row in rows] for name in ("attribute", "round", "kind", "path", "label")}
@@ -36,6 +36,7 @@ def build(rows: list[Row], rounds: list[Round], pictures: Pictures, found: Dupli
             "height": pictures.height[numbers],
             "picture": numbers,
             "first_copy": found.first[numbers],
+            "held_out": [row.held_out for row in rows],
         }
     )
 

@@ -45,7 +45,8 @@ def all_views(
         what: the split, for the progress.
 
     Returns:
-        (v, n, K) float64 logits, and the ids of pictures that are black all over: nothing can be said about them.
+        (v, n, outputs) float64 of the network, and the ids of pictures that are black all over: nothing can be said
+        about them.
     """
     views, rows = len(source.views), len(source)
     plain = source.views.index("plain")
@@ -59,7 +60,7 @@ def all_views(
             progress.progress(begin + len(pixels) // views, rows, f"{what} pictures")
 
     logits = inference.logits(loaded.model, counted())
-    return logits.reshape(rows, views, len(loaded.classes)).swapaxes(0, 1), black
+    return logits.reshape(rows, views, logits.shape[-1]).swapaxes(0, 1), black
 
 
 def _decoded(source: view_index.Records, per_batch: int, threads: int) -> Iterator[tuple[int, np.ndarray]]:

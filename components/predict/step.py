@@ -1,7 +1,7 @@
 """The work of predict: logits of all views, their mean, one predictions reference."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from components.artifacts import checkpoint, predictions, reference, shards
 from components.errors import DataError, SettingsError
 from components.predict import pictures, views
 from components.predict.settings import Inputs, Settings
-from components.vision import bootstrap, calibration, fusion, inference, view_index
+from components.vision import inference, judging, tasks, view_index
 from components.vision.metrics import Floats
+from components.vision.tasks import Task
 
 # Changes how fast pictures are decoded, not what comes out.
 _SPEED = ("threads",)
@@ -22,7 +23,7 @@ _SPEED = ("threads",)
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures of one split with (v, n, K) float64 logits; `black` are the ids of pictures without any light."""
+    """Pictures of one split with (v, n, K) float64 class logits; `black` are the ids of pictures without any light."""
 
     name: str
     source: view_index.Records
@@ -47,12 +48,13 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     _check(about, index)
     names = _views(settings, index["views"])
     splits = _predicted(settings, inputs, about, index, names)
-    weighting = _weighting(splits, settings, inputs.seed)
+    task = tasks.of(index)
+    weighting = _weighting(task, splits, settings, inputs.seed)
     progress.log(f"views {', '.join(names)}: {weighting.kind} weights ({weighting.why})")
-    metrics = _metrics(splits, weighting, names, settings)
+    metrics = _metrics(task, splits, weighting, names, settings)
     content = _content(about, inputs, settings, names, weighting, metrics, splits)
     with reference.draft(inputs.data_root, "predictions") as draft:
-        frames = [_frame(split, weighting, names, settings.mean) for split in splits]
+        frames = [_frame(task, split, weighting, names, settings.mean) for split in splits]
         filled = [frame for frame in frames if len(frame)] or frames[:1]
         predictions.write(pd.concat(filled, ignore_index=True), draft.folder / predictions.FILE)
         effective = {name: value for name, value in knobs.as_mapping(settings).items() if name not in _SPEED}
@@ -63,10 +65,10 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
 
 
 def _check(about: dict[str, Any], index: dict[str, Any]) -> None:
-    for key in ("attribute", "classes", "size_px"):
-        if about[key] != index[key]:
+    for key in ("attribute", "classes", "size_px", *tasks.CARRIED):
+        if about.get(key) != index.get(key):
             raise DataError(
-                f"the checkpoint has {key} {about[key]!r}, the shards {index[key]!r}; "
+                f"the checkpoint has {key} {about.get(key)!r}, the shards {index.get(key)!r}; "
                 "give the shards that it was trained on, or train again"
             )
 
@@ -86,23 +88,29 @@ def _predicted(
     for split in predictions.SPLITS:
         groups = pictures.groups_of(split, index["groups"], about["fold"], settings.valid_rounds)
         source = view_index.find(inputs.shards, groups if split in settings.splits else [], names)
-        logits, black = pictures.all_views(
+        outputs, black = pictures.all_views(
             loaded, source, batch_size=settings.batch_size, threads=settings.threads, what=split
         )
-        splits.append(Split(split, source, logits, black))
+        splits.append(Split(split, source, tasks.of(index).class_logits(outputs), black))
         progress.log(f"{split}: {len(source):,} pictures" + (f", {len(black):,} of them black" if black else ""))
     return splits
 
 
-def _weighting(splits: list[Split], settings: Settings, seed: int) -> views.Weighting:
+def _weighting(task: Task, splits: list[Split], settings: Settings, seed: int) -> views.Weighting:
     valid = splits[0]
-    return views.choose(calibration.softmax(valid.logits), valid.labels, valid.source.group, settings, seed)
+    stack = task.probabilities(valid.logits)
+    if task.name == tasks.REGRESSION:
+        return views.evenly(stack, "numbers are averaged evenly")
+    labels, groups = judging.decided(task, valid.labels, valid.source.group)
+    found = views.choose(judging.decisions(task, stack), labels, groups, settings, seed)
+    return replace(found, valid=judging.in_classes(task, found.valid, stack.shape[-1]))
 
 
-def _frame(split: Split, weighting: views.Weighting, names: list[str], mean: str) -> pd.DataFrame:
+def _frame(task: Task, split: Split, weighting: views.Weighting, names: list[str], mean: str) -> pd.DataFrame:
     """The rows of a split: every view, then the mean."""
-    probabilities = calibration.softmax(split.logits)
-    fused = weighting.valid if split.name == "valid" else fusion.weighted_mean(probabilities, weighting.weights, mean)
+    probabilities = task.probabilities(split.logits)
+    is_valid = split.name == "valid"
+    fused = weighting.valid if is_valid else judging.fused(task, probabilities, weighting.weights, mean)
     source = split.source
     known = predictions.Pictures(
         [str(i) for i in source.image_id], split.labels, source.group, source.fold, source.round
@@ -112,24 +120,26 @@ def _frame(split: Split, weighting: views.Weighting, names: list[str], mean: str
         known,
         [*names, predictions.MEAN],
         np.concatenate([probabilities, fused[None]]),
-        np.concatenate([split.logits, views.logits_of(fused)[None]]),
+        np.concatenate([split.logits, tasks.logits_of(task, fused)[None]]),
     )
 
 
-def _metrics(splits: list[Split], weighting: views.Weighting, names: list[str], settings: Settings) -> dict[str, float]:
+def _metrics(
+    task: Task, splits: list[Split], weighting: views.Weighting, names: list[str], settings: Settings
+) -> dict[str, float]:
     """Finite numbers only: plain view, mean of the views, calibration, rows."""
     valid = splits[0]
     found: dict[str, float] = {f"{split.name}_pictures": len(split.source) for split in splits}
     if valid.labels:
-        plain = calibration.softmax(valid.logits[names.index("plain")])
-        for metric in bootstrap.METRICS:
-            found[f"plain_{metric}"] = bootstrap.exact(plain, valid.labels, metric)
-            found[metric] = bootstrap.exact(weighting.valid, valid.labels, metric)
+        plain = task.probabilities(valid.logits[names.index("plain")])
+        found |= {f"plain_{n}": value for n, value in judging.measures(task, plain, valid.labels).items()}
+        found |= judging.measures(task, weighting.valid, valid.labels)
     if weighting.against_equal:
         against = weighting.against_equal
         found |= {"fitted_gain": against.difference, "fitted_gain_low": against.low, "fitted_gain_high": against.high}
-    if settings.temperature:
-        found |= views.calibrated(weighting.valid, valid.labels)
+    if settings.temperature and task.name != tasks.REGRESSION:
+        labels, _ = judging.decided(task, valid.labels, valid.source.group)
+        found |= views.calibrated(judging.decisions(task, weighting.valid), labels)
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
@@ -146,6 +156,7 @@ def _content(
         "attribute": about["attribute"],
         "classes": about["classes"],
         "ordinal": about["ordinal"],
+        **tasks.carried(about),
         "model": about["model"],
         "phase": about["phase"],
         "fold": about["fold"],

@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from components.predict.settings import Settings
-from components.vision import bootstrap, calibration, fusion
+from components.vision import bootstrap, calibration, fusion, tasks
 from components.vision.bootstrap import Interval
 from components.vision.metrics import Floats
 
 LEAST_GROUPS = 50  # validation pictures that differ; with fewer the comparison out of fold says nothing
-_SMALLEST = 1e-300  # log stays finite where a float64 softmax underflows
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,12 @@ def choose(
         settings: knobs `weights`, `mean`, `resamples`.
         seed: of halves and resamples.
     """
+    if settings.weights == "equal" or len(valid) == 1:
+        return evenly(valid, "as the settings say" if len(valid) > 1 else "one view", settings.mean)
+    if len(np.unique(groups)) < LEAST_GROUPS:
+        return evenly(valid, "too few validation rows to fit weights", settings.mean)
     equal = fusion.equal_weights(len(valid))
     plain_mean = fusion.weighted_mean(valid, equal, settings.mean)
-    if settings.weights == "equal" or len(valid) == 1:
-        return Weighting(equal, "equal", "as the settings say" if len(valid) > 1 else "one view", plain_mean, None)
-    if len(np.unique(groups)) < LEAST_GROUPS:
-        return Weighting(equal, "equal", "too few validation rows to fit weights", plain_mean, None)
 
     def fit(stack: Floats, known: Sequence[str]) -> Floats:
         return fusion.fit_weights(stack, known, settings.mean)
@@ -63,16 +62,17 @@ def choose(
     return Weighting(fit(valid, labels), "fitted", "fitted weights do not lose out of fold", honest, found)
 
 
-def logits_of(mean: Floats) -> Floats:
-    """Logits whose softmax is the mean: its logarithm. (n, K) float64."""
-    return np.asarray(np.log(np.maximum(mean, _SMALLEST)))
+def evenly(valid: Floats, why: str, mean: str = "arithmetic") -> Weighting:
+    """All views alike."""
+    equal = fusion.equal_weights(len(valid))
+    return Weighting(equal, "equal", why, fusion.weighted_mean(valid, equal, mean), None)
 
 
 def calibrated(mean: Floats, labels: Sequence[str]) -> dict[str, float]:
     """Temperature of the mean and the calibration error before and after it; empty without labelled rows."""
     if not len(labels):
         return {}
-    logits = logits_of(mean)
+    logits = tasks.logits_of(tasks.TASKS[tasks.ONE_OF_K], mean)
     temperature = calibration.fit_temperature(logits, labels)
     return {
         "temperature": temperature,

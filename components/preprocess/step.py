@@ -15,9 +15,10 @@ import cv2
 from components import entry
 from components.artifacts import manifest, reference, shards, storage
 from components.errors import DataError
-from components.preprocess import disk, page, render, window
+from components.preprocess import disk, page, render
 from components.preprocess.settings import Inputs, Settings
 from components.progress import log, progress
+from components.vision import tasks, window
 
 _PICTURES_SHOWN = 6
 _PROBLEMS_LOGGED = 20
@@ -125,6 +126,7 @@ def _content(
         "attribute": name,
         "classes": about["attributes"][name]["classes"],
         "ordinal": about["attributes"][name]["ordinal"],
+        **tasks.carried(about["attributes"][name]),
         "size_px": settings.size_px,
         "channels": 3,
         "views": settings.views,

@@ -9,7 +9,8 @@ import pandas as pd
 
 from components.artifacts.champions import Decision
 from components.promote.settings import Settings
-from components.vision import bootstrap
+from components.vision import bootstrap, judging, tasks
+from components.vision.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Contender:
         classes: class names in label order.
         valid: its validation rows: image_id, label, group, probability (list of float64).
         manifest: the attribute's rows of the manifest it was trained on: image_id, kind, keep, fold, pixels, group.
+        task: what is asked of a picture.
     """
 
     classes: tuple[str, ...]
     valid: pd.DataFrame
     manifest: pd.DataFrame
+    task: Task = tasks.TASKS[tasks.ONE_OF_K]
 
 
 def decide(champion: Contender | None, challenger: Contender, settings: Settings, seed: int) -> Decision:
@@ -39,7 +42,7 @@ def decide(champion: Contender | None, challenger: Contender, settings: Settings
         )
     if champion is None:
         return Decision("promoted", "first champion of this attribute")
-    if champion.classes != challenger.classes:
+    if (champion.classes, champion.task.name) != (challenger.classes, challenger.task.name):
         return Decision("refused", "its classes are not those of the champion; start over with a new attribute name")
     leaks = leaked(champion.manifest, champion.valid, challenger.manifest, challenger.valid)
     if leaks and settings.leak == "refuse":
@@ -48,7 +51,7 @@ def decide(champion: Contender | None, challenger: Contender, settings: Settings
     if len(common) < settings.min_overlap:
         many = f"{len(common)} validation pictures in common with the champion"
         return Decision("refused", f"{many}; {settings.min_overlap} are needed (min_overlap)", pictures=len(common))
-    return _compared(common, settings, seed)
+    return _compared(challenger.task, common, settings, seed)
 
 
 def leaked(
@@ -88,15 +91,15 @@ def in_common(champion: Contender, challenger: Contender) -> pd.DataFrame:
     return joined[["image_id", "label", "group", "probability", "champion"]]
 
 
-def _compared(common: pd.DataFrame, settings: Settings, seed: int) -> Decision:
-    found = bootstrap.paired_bootstrap(
-        np.stack(list(common["probability"])),
-        np.stack(list(common["champion"])),
+def _compared(task: Task, common: pd.DataFrame, settings: Settings, seed: int) -> Decision:
+    found = judging.compared(
+        task,
+        (np.stack(list(common["probability"])), np.stack(list(common["champion"]))),
         list(common["label"]),
         common["group"].to_numpy(dtype=np.int64),
-        settings.metric,
-        settings.resamples,
-        seed,
+        metric=settings.metric,
+        resamples=settings.resamples,
+        seed=seed,
     )
     if not all(map(math.isfinite, (found.difference, found.low, found.high))):
         return Decision("refused", f"{settings.metric} is undefined on the pictures in common", pictures=len(common))

@@ -14,6 +14,7 @@ from components.progress import log
 from components.promote import gate, page
 from components.promote.gate import Contender
 from components.promote.settings import Inputs, Settings
+from components.vision import tasks
 
 Clock = Callable[[], datetime]
 
@@ -79,7 +80,8 @@ def _contender(data_root: str, candidate: Candidate, attribute: str) -> Contende
     content = reference.read_index(ensemble, "ensembles")
     rows = ensembles.read(ensemble)
     table = manifest.read(storage.join(data_root, "manifests", candidate.manifest))
-    return Contender(tuple(content["classes"]), rows[rows["split"] == "valid"], table[table["attribute"] == attribute])
+    valid, own = rows[rows["split"] == "valid"], table[table["attribute"] == attribute]
+    return Contender(tuple(content["classes"]), valid, own, tasks.of(content))
 
 
 def _as_text(decisions: dict[str, Decision]) -> str:

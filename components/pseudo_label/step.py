@@ -17,7 +17,7 @@ from components.pseudo_label.outcome import Average, Gate, Outcome
 from components.pseudo_label.selection import Selection
 from components.pseudo_label.settings import Inputs, Settings
 from components.pseudo_label.teachers import Rows, Teachers
-from components.vision import bootstrap, fusion
+from components.vision import bootstrap, fusion, tasks
 from components.vision.metrics import Floats
 
 _SOURCES = {"pool": ("pool",), "test": ("test",), "both": ("pool", "test")}
@@ -29,8 +29,9 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     Raises:
         DataError: teachers that do not fit each other or the shards.
     """
-    found = teachers.read(inputs.predictions, inputs.checkpoints)
     index = shards.read_shards_index(inputs.shards)
+    _refuse_task(index)
+    found = teachers.read(inputs.predictions, inputs.checkpoints)
     if (index["attribute"], index["classes"]) != (found.attribute, found.classes):
         raise DataError(
             f"the shards are of {index['attribute']}, the teachers of {found.attribute}; give those they saw"
@@ -54,6 +55,16 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
         published = draft.commit(content, made_by | {"parents": parents})
     outputs.write_text("pseudo_report", page.render(content))
     return entry.Summary({"pseudo": published}, {"pseudo_report": {"rows": content["rows"], "reason": gate.reason}})
+
+
+def _refuse_task(index: dict[str, Any]) -> None:
+    """Raises DataError where no class alone is right: how sure a model is of "its" class means nothing there."""
+    task = tasks.of(index)
+    if not task.is_exclusive:
+        raise DataError(
+            f"{index['attribute']!r} has task={task.name}: pseudo-labels are made where exactly one class is right; "
+            "set generations.pseudo=false"
+        )
 
 
 def _average(valid: Rows, names: list[str], settings: Settings, seed: int) -> Average:

@@ -74,6 +74,18 @@ def reliability(label: str, confidence: Sequence[float], right: Sequence[float],
     return _svg(label, parts)
 
 
+def scatter(label: str, x: Sequence[float], y: Sequence[float]) -> Markup:
+    """Predicted numbers (y) over true ones (x), with the diagonal on which both are the same."""
+    low, high = min(*x, *y), max(*x, *y)
+    frame = Frame((low, high), (low, high))
+    dots = [
+        Markup('<circle class="dot" cx="{}" cy="{}" r="2"/>').format(*map(_n, frame.place(*p)))
+        for p in zip(x, y, strict=True)
+    ]
+    diagonal = _path("diagonal", [frame.place(low, low), frame.place(high, high)])
+    return _svg(label, [_axes(frame, ("true", "predicted")), diagonal, *dots])
+
+
 def whisker(low: float, value: float, high: float, scale: tuple[float, float], kind: str) -> Markup:
     """An interval on a scale shared by a column of a table, with a line at zero; `kind` is its verdict."""
     width, height, pad = 120, 16, 5

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 
 from components.artifacts import ensembles, reference
 from components.errors import DataError
+from components.vision import judging, tasks
+from components.vision.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,34 @@ class Rows:
         image_id: n names.
         label: n strings of y, m, n; "" where unknown.
         group: (n,) int64, number of the duplicate component.
-        probability: (n, K) float64.
+        probability: (n, K) float64; the predicted number for a regression.
+        task: what was asked.
     """
 
     image_id: tuple[str, ...]
     label: tuple[str, ...]
     group: npt.NDArray[np.int64]
     probability: npt.NDArray[np.float64]
+    task: Task = tasks.TASKS[tasks.ONE_OF_K]
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """(n,) class with the largest probability; on a tie the lowest index."""
         return np.asarray(self.probability.argmax(axis=1), dtype=np.int64)
+
+    def predicted_as(self, class_index: int) -> npt.NDArray[np.bool_]:
+        """(n,) whether a class is predicted: the most probable one, or from 0.5 on where several may be right."""
+        if self.task.is_exclusive:
+            return self.predicted == class_index
+        return self.probability[:, class_index] >= 0.5
+
+    @cached_property
+    def decisions(self) -> "Rows":
+        """The rows that the metrics judge, see `judging.decisions`; none for a regression."""
+        if self.task.name == tasks.REGRESSION:
+            return Rows((), (), self.group[:0], np.empty((0, 1)))
+        letters, groups = judging.decided(self.task, self.label, self.group)
+        return Rows(self.image_id, tuple(letters), groups, judging.decisions(self.task, self.probability))
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,11 @@ class Attribute:
     test: Rows
     stages: pd.DataFrame
 
+    @property
+    def task(self) -> Task:
+        """What was asked of each picture."""
+        return self.valid.task
+
 
 def read(uris: Sequence[str]) -> list[Attribute]:
     """Reads every ensemble.
@@ -76,19 +100,19 @@ def read(uris: Sequence[str]) -> list[Attribute]:
 def _read_one(uri: str) -> Attribute:
     content = reference.read_index(uri, ensembles.KIND)
     frame = ensembles.read(uri)
-    classes = tuple(content["classes"])
+    classes, task = tuple(content["classes"]), tasks.of(content)
     return Attribute(
         name=content["attribute"],
         classes=classes,
         reference=uri,
         content=content,
-        valid=_rows(frame, "valid", len(classes), uri),
-        test=_rows(frame, "test", len(classes), uri),
+        valid=_rows(frame, "valid", len(classes), task, uri),
+        test=_rows(frame, "test", len(classes), task, uri),
         stages=ensembles.read_stages(uri),
     )
 
 
-def _rows(frame: pd.DataFrame, split: str, num_classes: int, uri: str) -> Rows:
+def _rows(frame: pd.DataFrame, split: str, num_classes: int, task: Task, uri: str) -> Rows:
     rows = frame[frame["split"] == split]
     if any(len(p) != num_classes for p in rows["probability"]):
         raise DataError(f"{uri}: a {split} row does not hold {num_classes} probabilities; run the step ensemble again")
@@ -98,4 +122,5 @@ def _rows(frame: pd.DataFrame, split: str, num_classes: int, uri: str) -> Rows:
         tuple(map(str, rows["label"])),
         rows["group"].to_numpy(dtype=np.int64),
         probability.astype(np.float64),
+        task,
     )

@@ -7,12 +7,15 @@ import pandas as pd
 
 from components.report import numbers
 from components.report.pictures import Album, Key, thumbnails
+from components.report.questions import OF_NUMBERS
 
 Grid = list[dict[str, Any]]
 TITLES = {
     "most_confident": "Most confident",
     "least_confident": "Least confident",
     "confidently_wrong": "Confidently wrong",
+    "closest": "Closest",
+    "farthest": "Farthest off",
 }
 
 
@@ -43,9 +46,11 @@ def question_blocks(
     blocks = []
     for index, name in enumerate(classes):
         of_class = table[table["class_index"] == index]
+        is_number = bool(of_class["question"].isin(OF_NUMBERS).any())
         questions = [
             {"title": title, "cards": [_captioned(card, question) for card in by_grid.get((index, question), [])]}
             for question, title in TITLES.items()
+            if (question in OF_NUMBERS) == is_number
         ]
         blocks.append({"index": index, "name": name, "questions": questions, "empty": of_class.empty})
     return blocks
@@ -70,9 +75,12 @@ def _cards(grid: list[dict[str, Any]], sources: list[str]) -> list[dict[str, Any
 
 def _captioned(card: dict[str, Any], question: str) -> dict[str, Any]:
     row = card["row"]
+    if question in OF_NUMBERS:
+        note = f"labelled {row['labelled']}"
+        return card | {"probability": numbers.plain(row["probability"]), "note": note, "wrong": question == "farthest"}
     wrong = question == "confidently_wrong"
-    fuzzy = row["label"][row["class_index"] : row["class_index"] + 1] == "m"
-    agrees = row["labelled"] == row["class"]
+    letter = row["label"][row["class_index"] : row["class_index"] + 1]
+    fuzzy, agrees = letter == "m", letter == "y"
     note = "" if agrees else f"{'fuzzy: ' if fuzzy else ''}labelled {row['labelled'] or 'nothing'}"
     return card | {
         "probability": numbers.share(row["probability"]),

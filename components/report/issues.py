@@ -38,9 +38,10 @@ Answers = Mapping[str, Mapping[str, int]]
 def find(rows: Rows, filter_by: str = "prune_by_noise_rate") -> npt.NDArray[np.int64]:
     """Positions of the rows whose label looks wrong, least plausible label first.
 
-    Rows without a `y` are never proposed. With fewer than two classes among the labels there is nothing to compare.
+    Rows without a `y` are never proposed, nor any where several classes may be right. With fewer than two classes
+    among the labels there is nothing to compare.
     """
-    agreed = _agreed_classes(rows)
+    agreed = _agreed_classes(rows) if rows.task.is_exclusive else np.empty(0, dtype=np.int64)
     usable = np.flatnonzero(agreed >= 0)
     if len(np.unique(agreed[usable])) < 2:
         return np.empty(0, dtype=np.int64)

@@ -13,8 +13,10 @@ import pandas as pd
 from components.artifacts import storage
 from components.errors import Missing
 from components.progress import progress
+from components.vision import decode
 
 Key = tuple[str, str]
+_JPEG = b"\xff\xd8"
 READERS = 8
 CHUNK = 64
 
@@ -86,10 +88,15 @@ def _made(album: Album, keys: Sequence[Key]) -> Iterator[str]:
 
 
 def _decode(data: bytes) -> np.ndarray[Any, Any] | None:
-    """BGR pixels, upright (OpenCV applies EXIF), or None."""
+    """BGR pixels, upright, as the models saw them, or None."""
     if not data:
         return None
-    return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if data.startswith(_JPEG):
+        return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    try:
+        return cv2.cvtColor(decode.rgb(data), cv2.COLOR_RGB2BGR)  # OpenCV alone shows what transparent parts hide
+    except decode.Undecodable:
+        return None
 
 
 def _shrunk(picture: np.ndarray[Any, Any], side_px: int) -> np.ndarray[Any, Any]:

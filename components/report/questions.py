@@ -2,7 +2,8 @@
 
 For class c: most confident = largest p_c among the pictures predicted c; least confident = smallest p_c among them;
 confidently wrong = predicted c although the label says `n` there, largest p_c first (`m` is not wrong). Ties: by
-image name.
+image name. Where several classes may be right, c is predicted from p_c = 0.5 on. A regression has no classes; for it
+the questions are: where is the number closest, and where farthest off?
 """
 
 from pathlib import Path
@@ -14,9 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.report.evidence import Rows
+from components.vision import judging
+from components.vision.tasks import REGRESSION
 
 FILE = "questions_answers.parquet"
 QUESTIONS = ("most_confident", "least_confident", "confidently_wrong")
+OF_NUMBERS = ("closest", "farthest")
 SCHEMA = pa.schema(
     [
         ("attribute", pa.string()),
@@ -38,10 +42,14 @@ def answer(rows: Rows, class_index: int, question: str, most: int) -> npt.NDArra
     Args:
         rows: labelled pictures.
         class_index: class c.
-        question: one of QUESTIONS.
+        question: one of QUESTIONS, or of OF_NUMBERS for a regression.
         most: how many at most.
     """
-    chosen = np.flatnonzero(rows.predicted == class_index)
+    if question in OF_NUMBERS:
+        errors = np.abs(judging.residuals(rows.probability, rows.label))
+        order = np.lexsort((np.array(rows.image_id, dtype=object), errors if question == "closest" else -errors))
+        return order[:most]
+    chosen = np.flatnonzero(rows.predicted_as(class_index))
     if question == "confidently_wrong":
         letters = np.array([label[class_index : class_index + 1] for label in rows.label], dtype=object)
         chosen = chosen[letters[chosen] == "n"]
@@ -56,7 +64,7 @@ def table(attribute: str, classes: tuple[str, ...], rows: Rows, most: int) -> pd
     records = [
         _record(attribute, classes, rows, index, question, rank, int(position))
         for index in range(len(classes))
-        for question in QUESTIONS
+        for question in (OF_NUMBERS if rows.task.name == REGRESSION else QUESTIONS)
         for rank, position in enumerate(answer(rows, index, question, most), 1)
     ]
     return pd.DataFrame(records, columns=SCHEMA.names)
@@ -74,6 +82,7 @@ def _record(
     attribute: str, classes: tuple[str, ...], rows: Rows, index: int, question: str, rank: int, position: int
 ) -> tuple[object, ...]:
     label = rows.label[position]
-    labelled = classes[label.index("y")] if "y" in label else ""
+    names = [name for name, letter in zip(classes, label, strict=False) if letter == "y"]
+    labelled = label if rows.task.name == REGRESSION else "|".join(names)
     confidence = float(rows.probability[position, index])
     return attribute, index, classes[index], question, rank, rows.image_id[position], label, labelled, confidence

@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from components.report.evidence import Attribute, Rows
 from components.report.settings import Settings
-from components.vision import bootstrap, calibration, metrics
+from components.vision import bootstrap, calibration, judging, metrics
+from components.vision.tasks import REGRESSION
 
+_OWN_RESAMPLES = 200  # a loop in Python, unlike those of the contest's metric
 DIGITS = 10  # of what is written: beyond them machines differ
 Counts = npt.NDArray[np.int64]
 
@@ -30,14 +32,16 @@ class AttributeScores:
     """One attribute on its validation pictures.
 
     Attributes:
-        estimates: `ap`, `basic_precision`, `accuracy`.
+        estimates: `ap`, `basic_precision`, `accuracy`; of decisions where several classes may be right.
         ece: expected calibration error.
         score: counts behind them.
+        own: what only its task is measured by, see `judging.own_measures`.
     """
 
     estimates: dict[str, Estimate]
     ece: float
     score: metrics.Score
+    own: dict[str, Estimate]
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,26 @@ def score(attributes: Sequence[Attribute], settings: Settings, seed: int) -> Sco
     found: dict[str, AttributeScores] = {}
     draws: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
     for number, attribute in enumerate(attributes):
-        draws[attribute.name] = _draws(attribute.valid, settings, seed + number)
-        found[attribute.name] = _attribute(attribute.valid, draws[attribute.name], settings)
+        draws[attribute.name] = _draws(attribute.valid.decisions, settings, seed + number)
+        own = _own(attribute.valid, settings, seed + number)
+        found[attribute.name] = _attribute(attribute.valid.decisions, draws[attribute.name], settings, own)
     defined = {n: s.score for n, s in found.items() if not math.isnan(s.score.ap)}
-    return Scores(found, _total(defined, draws), tuple(n for n in found if n not in defined))
+    numbers = {a.name for a in attributes if a.task.name == REGRESSION}
+    return Scores(found, _total(defined, draws), tuple(n for n in found if n not in {*defined, *numbers}))
+
+
+def _own(rows: Rows, settings: Settings, seed: int) -> dict[str, Estimate]:
+    """The task's own measures with intervals over duplicate groups."""
+    exact = judging.own_measures(rows.task, rows.probability, rows.label)
+    labels = np.array(rows.label, dtype=object)
+
+    def drawn(name: str) -> npt.NDArray[np.float64]:
+        def value(places: npt.NDArray[np.int64]) -> float:
+            return judging.own_measures(rows.task, rows.probability[places], list(labels[places]))[name]
+
+        return bootstrap.redrawn(value, len(labels), rows.group, min(settings.resamples, _OWN_RESAMPLES), seed)
+
+    return {name: Estimate(value, *bootstrap.quantiles(drawn(name))) for name, value in exact.items()}
 
 
 def confusion(rows: Rows) -> Counts:
@@ -112,7 +132,7 @@ def finite(scores: Scores) -> dict[str, float]:
     """Flat finite numbers for the Metrics artifact: `map`, `map_low`, ..., `<attribute>.ap`, ..."""
     named: dict[str, Estimate] = dict(scores.total)
     for attribute, found in scores.attributes.items():
-        named |= {f"{attribute}.{name}": e for name, e in found.estimates.items()}
+        named |= {f"{attribute}.{name}": e for name, e in (found.estimates | found.own).items()}
     flat = {name + end: getattr(e, field) for name, e in named.items() for end, field in _ENDS.items()}
     flat |= {f"{name}.ece": s.ece for name, s in scores.attributes.items()}
     return {name: rounded for name, value in flat.items() if (rounded := rounded_or_none(value)) is not None}
@@ -133,11 +153,13 @@ def _draws(rows: Rows, settings: Settings, seed: int) -> dict[str, npt.NDArray[n
     }
 
 
-def _attribute(rows: Rows, draws: Mapping[str, npt.NDArray[np.float64]], settings: Settings) -> AttributeScores:
+def _attribute(
+    rows: Rows, draws: Mapping[str, npt.NDArray[np.float64]], settings: Settings, own: dict[str, Estimate]
+) -> AttributeScores:
     found = metrics.average_precision(rows.probability, rows.label) if rows.label else _NOTHING
     estimates = {name: Estimate(getattr(found, name), *bootstrap.quantiles(draws[name])) for name in bootstrap.METRICS}
     return AttributeScores(
-        estimates, calibration.expected_calibration_error(rows.probability, rows.label, settings.bins), found
+        estimates, calibration.expected_calibration_error(rows.probability, rows.label, settings.bins), found, own
     )
 
 
@@ -155,16 +177,18 @@ def _total(
 
 
 def _attribute_json(scores: AttributeScores, rows: Rows, settings: Settings) -> dict[str, Any]:
-    reached = {f"{p:g}": rounded_or_none(coverage_at(rows, p)) for p in settings.precisions}
+    reached = {f"{p:g}": rounded_or_none(coverage_at(rows.decisions, p)) for p in settings.precisions}
+    own = {"task": rows.task.name, "own": {n: _plain(e) for n, e in scores.own.items()}} if scores.own else {}
     return {
+        **own,
         **{name: _plain(e) for name, e in scores.estimates.items()},
         "ece": rounded_or_none(scores.ece),
         "count": scores.score.count,
         "m_count": scores.score.m_count,
         "skipped": scores.score.skipped,
-        "other_readings": _other_readings(rows),
+        "other_readings": _other_readings(rows.decisions),
         "coverage_at_precision": reached,
-        "confusion": confusion(rows).tolist(),
+        "confusion": confusion(rows).tolist() if rows.task.is_exclusive else [],
     }
 
 

@@ -11,8 +11,15 @@ from components.report.evidence import Attribute, Rows
 from components.report.lineage import Node
 from components.report.scores import Estimate, Scores, confusion, coverage, coverage_at
 from components.report.settings import Settings
-from components.vision import calibration
+from components.vision import calibration, judging, tasks
 
+OWN_NAMES = {
+    "class_map": "mean AP over classes",
+    "exact_match": "all classes of a picture right",
+    "rank_error": "mean distance in ranks",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+}
 NAMES = {"map": "mAP", "ap": "AP", "basic_precision": "BasicPrecision", "accuracy": "accuracy"}
 
 
@@ -22,22 +29,74 @@ def estimate(value: Estimate) -> dict[str, str]:
 
 
 def headline(scores: Scores) -> list[dict[str, str]]:
-    """The three numbers on top."""
-    return [{"name": NAMES[name], **estimate(value)} for name, value in scores.total.items()]
+    """The numbers on top: the contest's three, and those of the task where there is one attribute only."""
+    own = [e for found in scores.attributes.values() for e in found.own.items()]
+    shown = [
+        (NAMES[name], value) for name, value in scores.total.items() if scores.attributes.keys() - _numbers(scores)
+    ]
+    shown += [(OWN_NAMES[name], value) for name, value in own if len(scores.attributes) == 1]
+    return [{"name": name, **estimate(value)} for name, value in shown]
+
+
+def _numbers(scores: Scores) -> set[str]:
+    """The attributes of regressions: nothing is right or wrong about them."""
+    return {name for name, found in scores.attributes.items() if "mae" in found.own}
 
 
 def metric_rows(scores: Scores) -> list[dict[str, Any]]:
     """One row an attribute: values with intervals, ECE, pictures, answers on `m`."""
     return [
         {
+            "number": number,
             "attribute": name,
             "metrics": {key: estimate(value) for key, value in found.estimates.items()},
             "ece": numbers.share(found.ece),
             "count": numbers.count(found.score.count),
             "m_count": numbers.count(found.score.m_count),
         }
-        for name, found in scores.attributes.items()
+        for number, (name, found) in enumerate(scores.attributes.items(), 1)
+        if name not in _numbers(scores)
     ]
+
+
+def own_rows(scores: Scores) -> list[dict[str, Any]]:
+    """What attributes of other tasks than one_of_k and binary are measured by besides, one row a measure."""
+    return [
+        {"attribute": name, "measure": OWN_NAMES[key], **estimate(value)}
+        for name, found in scores.attributes.items()
+        for key, value in found.own.items()
+    ]
+
+
+def class_table(attribute: Attribute) -> list[dict[str, str]]:
+    """One row a class where several may be right: pictures with it, predicted as it, recall, precision, AP."""
+    rows = attribute.valid
+    if attribute.task.name != tasks.MULTI_LABEL or not rows.label:
+        return []
+    letters = np.array([list(label) for label in rows.label])
+    return [_class_row(name, letters[:, i], rows, i) for i, name in enumerate(attribute.classes)]
+
+
+def _class_row(name: str, letters: np.ndarray, rows: Rows, index: int) -> dict[str, str]:
+    has, predicted = letters == "y", rows.predicted_as(index)
+    right, asked = int((has & predicted).sum()), int((predicted & (letters != "m")).sum())
+    ap = judging.mean_class_precision(rows.probability[:, [index]], list(letters))
+    return {
+        "name": name,
+        "count": numbers.count(int(has.sum())),
+        "predicted": numbers.count(int(predicted.sum())),
+        "recall": numbers.percent(_share(right, int(has.sum()))),
+        "precision": numbers.percent(_share(right, asked)),
+        "ap": numbers.share(ap),
+    }
+
+
+def scatter(attribute: Attribute) -> Any:
+    """The predicted number over the true one for a regression, else nothing."""
+    if attribute.task.name != tasks.REGRESSION or not attribute.valid.label:
+        return ""
+    truth = [float(label) for label in attribute.valid.label]
+    return charts.scatter(f"{attribute.name}: predicted over true", truth, attribute.valid.probability[:, 0].tolist())
 
 
 def confusion_table(attribute: Attribute) -> dict[str, Any]:
@@ -60,7 +119,7 @@ def confusion_table(attribute: Attribute) -> dict[str, Any]:
 
 def confidence(attribute: Attribute, ece: float, settings: Settings) -> dict[str, Any]:
     """Reliability diagram, block-count curve and coverage at fixed precision, each with its table."""
-    rows = attribute.valid
+    rows = attribute.valid.decisions
     bins = [b for b in calibration.reliability(rows.probability, rows.label, settings.bins) if b.count]
     columns = [b.confidence for b in bins], [b.accuracy for b in bins], [b.count for b in bins]
     return {

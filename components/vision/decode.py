@@ -46,7 +46,7 @@ class _Header:
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
-def rgb(data: bytes, min_size: int = 0) -> np.ndarray:
+def rgb(data: bytes, min_size: int = 0, *, upright: bool = True) -> np.ndarray:
     """Decodes a picture.
 
     Grey is repeated over the channels, CMYK converted, 16 bits rounded to 8, the first frame taken of an animation,
@@ -56,9 +56,10 @@ def rgb(data: bytes, min_size: int = 0) -> np.ndarray:
         data: the file's bytes.
         min_size: when > 0, a JPEG may be decoded at k/8 of its size, the smallest whose longer side is at least
             `min_size` pixels: 2.4 times cheaper than full size and an area resize. Never enlarges.
+        upright: False leaves the pixels as they are stored, whatever EXIF says.
 
     Returns:
-        (height, width, 3) uint8 RGB, upright, C-contiguous.
+        (height, width, 3) uint8 RGB, C-contiguous.
 
     Raises:
         Undecodable: empty, truncated, corrupt, larger than MAX_PIXELS, or no picture at all.
@@ -70,7 +71,7 @@ def rgb(data: bytes, min_size: int = 0) -> np.ndarray:
         pixels = _png(data)
     else:
         pixels = _pillow(data, header.kind)
-    return _upright(pixels, header.orientation)
+    return _upright(pixels, header.orientation) if upright else pixels
 
 
 def size(data: bytes) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from components.artifacts import checkpoint
 from components.vision import model as models
+from components.vision import tasks
 
 BATCH = 128
 
@@ -19,8 +20,8 @@ class LoadedModel:
     """A checkpoint ready for use.
 
     Attributes:
-        model: pictures (n, size_px, size_px, 3) uint8 RGB to logits (n, K) float32.
-        classes: the K class names, in the order of the logits.
+        model: pictures (n, size_px, size_px, 3) uint8 RGB to outputs (n, outputs) float32.
+        classes: the K class names, in the order of the labels.
         about: what the weights file says: settings, backbone, attribute, views and so on.
     """
 
@@ -40,7 +41,8 @@ def load(checkpoint_reference: str) -> LoadedModel:
         DataError: no such checkpoint, or weights that do not fit the backbone they name.
     """
     arrays, about = checkpoint.read_weights(checkpoint_reference)
-    model = models.build(about["backbone"], about["size_px"], len(about["classes"]))
+    num_outputs, network = tasks.of(about).num_outputs(len(about["classes"])), about.get("settings", {}).get("network")
+    model = models.build(about["backbone"], about["size_px"], num_outputs, network=network)
     models.import_weights(model, arrays, checkpoint_reference)
     return LoadedModel(model, about["classes"], about["size_px"], about)
 
@@ -53,7 +55,7 @@ def logits(model: keras.Model, pictures: np.ndarray | Iterable[np.ndarray]) -> n
         pictures: one array (n, S, S, 3) uint8 RGB, or an iterable of such batches (what a memory can hold at once).
 
     Returns:
-        (n, K) float64, unnormalised, in the order given.
+        (n, outputs) float64, unnormalised, in the order given.
     """
     batches = _cut(pictures) if isinstance(pictures, np.ndarray) else pictures
     forward = forward_function(model)

@@ -15,6 +15,14 @@ from components.vision.inference import forward_function
 _POLICIES = {"off": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 
+def prepare_tensorflow(seed: int) -> None:
+    """Every operation deterministic, every generator seeded: same seed, machine type and threads, same bytes."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
 def policy_of(precision: str) -> str:
     """The Keras policy of the knob `precision`; `auto` is mixed float16 where a GPU has it in hardware."""
     if precision != "auto":
@@ -38,12 +46,21 @@ class Learner:
     Attributes:
         model: as `models.build` makes it, built under the strategy's scope.
         optimiser: as `optimisers.build` makes it, for all trainable variables.
+        loss: what is minimised, one of `losses.LOSSES`.
     """
 
     def __init__(
-        self, model: keras.Model, optimiser: Any, strategy: tf.distribute.Strategy, *, l2: float, ema: float
+        self,
+        model: keras.Model,
+        optimiser: Any,
+        strategy: tf.distribute.Strategy,
+        *,
+        l2: float,
+        ema: float,
+        loss: str = "categorical_crossentropy",
     ) -> None:
         self.model, self.optimiser, self.strategy, self.l2, self.ema = model, optimiser, strategy, l2, ema
+        self.loss = losses.LOSSES[loss]
         with strategy.scope():
             self.averages = (
                 [tf.Variable(w.numpy(), trainable=False, dtype=tf.float32) for w in model.weights] if ema else []
@@ -59,19 +76,19 @@ class Learner:
         """Learns from one batch.
 
         Args:
-            batch: pictures (n, S, S, 3) uint8, targets (n, K), weights (n,).
+            batch: pictures (n, S, S, 3) uint8, targets (n, outputs), weights (n,).
             rate: learning rate of the head.
             number: of steps before this one in the whole training.
 
         Returns:
-            Loss and the number of rows whose largest logit is their largest target, both still tensors.
+            Loss and the number of rows that are right (see `losses.Loss`), both still tensors.
         """
         # A young average follows fast, or it would remember the random start (as in tf.train).
         keep = min(self.ema, (1 + number) / (10 + number))
         return self._step(*batch, tf.constant(rate, tf.float32), tf.constant(keep, tf.float32))
 
     def evaluate(self, batches: Any) -> np.ndarray:
-        """Logits (n, K) float64 of batches (n, S, S, 3) uint8, by the averaged weights if there are any."""
+        """Outputs (n, outputs) float64 of batches (n, S, S, 3) uint8, by the averaged weights if there are any."""
         own = self._swap_in()
         forward = forward_function(self.model)
         try:
@@ -118,10 +135,10 @@ class Learner:
             weight.assign(value)
 
     def _signature(self) -> list[tf.TensorSpec]:
-        side, num_classes = self.model.input_shape[1], self.model.output_shape[-1]
+        side, num_outputs = self.model.input_shape[1], self.model.output_shape[-1]
         specs = [
             ((None, side, side, 3), tf.uint8),
-            ((None, num_classes), tf.float32),
+            ((None, num_outputs), tf.float32),
             ((None,), tf.float32),
             ((), tf.float32),
             ((), tf.float32),
@@ -157,7 +174,7 @@ class Learner:
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             logits = self.model(pictures, training=True)
-            loss = losses.weighted_cross_entropy(logits, targets, weights, count)
+            loss = self.loss.weighted(logits, targets, weights, count)
             whole = (
                 loss + (self.l2 / self.strategy.num_replicas_in_sync) * losses.kernel_penalty(variables)
                 if self.l2
@@ -165,8 +182,7 @@ class Learner:
             )
             scaled = self.optimiser.scale_loss(whole)
         self.optimiser.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
-        agree = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
-        return loss, tf.reduce_sum(tf.cast(agree, tf.float32))
+        return loss, self.loss.right(logits, targets)
 
 
 def make_optimiser(model: keras.Model, kind: str, backbone_share: float, policy: str, **options: float) -> Any:

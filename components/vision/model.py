@@ -1,4 +1,4 @@
-"""A model: backbone, global average pooling, dropout and a dense head with K logits."""
+"""A model: backbone, global average pooling, dropout and a dense head, its outputs as `tasks` counts them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,28 +15,35 @@ PARTS = ("backbone", "head")
 
 
 def build(
-    backbone: str, size_px: int, num_classes: int, *, weights: str = "none", dropout: float = 0.0, seed: int = 0
+    backbone: str,
+    size_px: int,
+    num_outputs: int,
+    *,
+    weights: str = "none",
+    network: Mapping[str, Any] | None = None,
+    dropout: float = 0.0,
+    seed: int = 0,
 ) -> keras.Model:
     """A classifier with fresh or pretrained weights; the same arguments give the same weights.
 
     Args:
         backbone: a name of `backbones.names()`.
         size_px: side of the square pictures.
-        num_classes: K.
-        weights: see `backbones.build`.
+        num_outputs: numbers that the head gives for a picture, see `tasks.Task`.
+        weights, network: see `backbones.build`.
         dropout: share of features dropped while training, 0..1.
         seed: of the initial weights and the dropout.
 
     Returns:
-        A Keras model from pictures (n, size_px, size_px, 3) uint8 RGB to logits (n, K) float32, whatever the precision
-        policy; its sub-models are named `backbone` and `head`.
+        A Keras model from pictures (n, size_px, size_px, 3) uint8 RGB to outputs (n, num_outputs) float32, whatever the
+        precision policy; its sub-models are named `backbone` and `head`.
     """
     keras.utils.set_random_seed(seed)
-    body = backbones.build(backbone, size_px, weights)
+    body = backbones.build(backbone, size_px, weights, network)
     maps = keras.Input(body.output_shape[1:], name="features")
     pooled = layers.GlobalAveragePooling2D()(maps) if len(maps.shape) == 4 else maps
     pooled = layers.Dropout(dropout, seed=seed)(pooled)
-    head = keras.Model(maps, layers.Dense(num_classes, dtype="float32", name="logits")(pooled), name="head")
+    head = keras.Model(maps, layers.Dense(num_outputs, dtype="float32", name="logits")(pooled), name="head")
     pictures = keras.Input((size_px, size_px, 3), dtype="uint8", name="pictures")
     return keras.Model(pictures, head(body(layers.Rescaling(1.0, dtype="float32")(pictures))))
 

@@ -1,4 +1,7 @@
-"""Label strings to soft targets. A label has one letter a class: one `y`, any number of `m` (fuzzy), the rest `n`."""
+"""Label strings to soft targets. A label has one letter a class: one `y`, any number of `m` (fuzzy), the rest `n`.
+
+Where classes do not exclude each other there may be any number of `y`; the label of a regression is a number.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -35,13 +38,51 @@ def soft_targets(labels: Sequence[str], policy: str, *, smoothing: float = 0.0, 
     return (1 - smoothing) * shares + smoothing / max(1, letters.shape[1])
 
 
-def _letters(labels: Sequence[str]) -> npt.NDArray[np.str_]:
+def task_targets(
+    task: str, labels: Sequence[str], policy: str, *, smoothing: float = 0.0, ordinal: bool = False
+) -> Floats:
+    """Soft targets of any task, (n, K) float64, before `tasks.Task.encode`.
+
+    Raises:
+        DataError: a label that the task cannot have; names it.
+    """
+    if task == "multi_label":
+        return presence(labels, policy, smoothing=smoothing)
+    if task == "regression":
+        return numbers(labels)
+    return soft_targets(labels, policy, smoothing=smoothing, ordinal=ordinal)
+
+
+def presence(labels: Sequence[str], policy: str, *, smoothing: float = 0.0) -> Floats:
+    """For each class by itself: y is 1, n is 0, and m, which might be there, a half (0 under the policy `hard`).
+
+    Args:
+        labels: n strings of K letters y, m, n.
+        policy: `hard`, or any other of POLICIES.
+        smoothing: eps of `(1 - eps) t + eps / 2`, 0..1.
+
+    Returns:
+        (n, K) float64 in 0..1.
+    """
+    letters = _letters(labels, exclusive=False)
+    shares = (letters == "y") + (letters == "m") * (0.0 if policy == "hard" else 0.5)
+    return (1 - smoothing) * shares + smoothing / 2
+
+
+def numbers(labels: Sequence[str]) -> Floats:
+    """(n, 1) float64 of labels that are numbers. Raises DataError naming one that is not."""
+    try:
+        return np.array([float(label) for label in labels], np.float64).reshape(len(labels), 1)
+    except ValueError as error:
+        raise DataError(f"{error}: a regression learns from numbers only") from error
+
+
+def _letters(labels: Sequence[str], *, exclusive: bool = True) -> npt.NDArray[np.str_]:
     num_classes = len(labels[0]) if labels else 0
     for label in labels:
-        if len(label) != num_classes or label.count("y") != 1 or set(label) - set("ymn"):
-            raise DataError(
-                f"label {label!r} cannot be trained on; expected {num_classes} letters of y, m, n with exactly one y"
-            )
+        if len(label) != num_classes or (exclusive and label.count("y") != 1) or set(label) - set("ymn"):
+            one = " with exactly one y" if exclusive else ""
+            raise DataError(f"label {label!r} cannot be trained on; expected {num_classes} letters of y, m, n{one}")
     return np.array([list(label) for label in labels], dtype="<U1").reshape(len(labels), num_classes)
 
 

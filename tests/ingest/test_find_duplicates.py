@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingest import duplicates, phash
 from components.ingest.pictures import Pictures
 from components.ingest.settings import Settings
+from components.vision import duplicates, phash
 
 
 def seen(*pictures):

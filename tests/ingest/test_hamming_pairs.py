@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ingest import hamming
+from components.vision import hamming
 
 
 def planted(num: int, distance: int, seed: int) -> np.ndarray:

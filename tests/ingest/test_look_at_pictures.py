@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.ingest import phash, pictures
+from components.ingest import pictures
 from components.ingest.rows import Row, open_rounds
+from components.vision import phash
 
 
 @pytest.fixture

@@ -81,3 +81,17 @@ def test_two_attributes_are_refused(delivery):
     put(delivery, "cat/1.png", "dog/1.png")
     with pytest.raises(SettingsError, match="a folder per class is one attribute"):
         read(delivery, structs=[{"name": "a"}, {"name": "b"}])
+
+
+def test_what_val_holds_is_fold_0_and_its_copy_in_train_is_left_out_and_said(delivery, ingest):
+    for number, kind in enumerate("ababab"):
+        delivery.picture(f"train/{kind}/{number}.png", number)
+    delivery.picture("val/a/6.png", 6)
+    delivery.picture("val/b/7.png", 1)  # shows what train/b/1.png shows
+    result = ingest(delivery)
+    assert {row.path: (row.fold, row.keep) for row in result.rows.itertuples() if row.fold == 0} == {
+        "train/b/1.png": (0, False),
+        "val/a/6.png": (0, True),
+        "val/b/7.png": (0, True),
+    }
+    assert "1 pictures to learn from show the same as one of val and are left out" in result.page

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from components.preprocess import window
+from components.vision import window
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])

@@ -2,20 +2,51 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from components.ingest import hamming
-from components.ingest.pictures import Pictures
-from components.ingest.settings import Settings
+from components.vision import hamming
 
 _CROWD = 256
 """With more different pictures behind one hash they are too simple for it (silhouettes), and are left alone."""
 
 _CHUNK = 2048
 _ASPECT_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What n pictures look like.
+
+    Attributes:
+        pixels: hash of the upright RGB pixels, "" where undecodable.
+        width, height: (n,) int32, upright pixels; 0 where undecodable.
+        phash: (n,) uint64. is_flat: (n,) bool, the hash says nothing.
+        thumbnails: (n, 32, 32) uint8 grey.
+    """
+
+    pixels: np.ndarray
+    width: np.ndarray
+    height: np.ndarray
+    phash: np.ndarray
+    is_flat: np.ndarray
+    thumbnails: np.ndarray
+
+
+class Settings(Protocol):
+    """The knobs of the search, by their names in the steps that have them."""
+
+    @property
+    def near_duplicates(self) -> str: ...
+
+    @property
+    def near_distance(self) -> int: ...
+
+    @property
+    def near_likeness(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -41,8 +72,8 @@ class Duplicates:
     group: np.ndarray
 
 
-def find(pictures: Pictures, settings: Settings) -> Duplicates:
-    """Finds all duplicates of the data set, whatever attribute, round or kind the pictures belong to."""
+def find(pictures: Looks, settings: Settings) -> Duplicates:
+    """Finds all duplicates of a data set."""
     first = _first_copies(pictures)
     copies = np.flatnonzero(first != np.arange(len(first)))
     exact = np.stack([first[copies], copies], axis=1)
@@ -61,7 +92,7 @@ def components(num: int, pairs: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(first))[number].astype(np.int64)
 
 
-def _first_copies(pictures: Pictures) -> np.ndarray:
+def _first_copies(pictures: Looks) -> np.ndarray:
     """For every picture the first with the same size and pixels; an undecodable one is only like itself."""
     seen: dict[tuple[str, int, int], int] = {}
     keys = zip(pictures.pixels.tolist(), pictures.width.tolist(), pictures.height.tolist(), strict=True)
@@ -69,7 +100,7 @@ def _first_copies(pictures: Pictures) -> np.ndarray:
     return np.array(first, np.int64)
 
 
-def _near(pictures: Pictures, first: np.ndarray, settings: Settings) -> tuple[np.ndarray, int, int]:
+def _near(pictures: Looks, first: np.ndarray, settings: Settings) -> tuple[np.ndarray, int, int]:
     nothing = np.zeros((0, 2), np.int64)
     if settings.near_duplicates == "exact":
         return nothing, 0, 0
@@ -124,7 +155,7 @@ def _chunks(pairs: np.ndarray) -> Iterator[np.ndarray]:
     return (pairs[at : at + _CHUNK] for at in range(0, len(pairs), _CHUNK))
 
 
-def _agree(pictures: Pictures, pairs: np.ndarray, likeness: float) -> np.ndarray:
+def _agree(pictures: Looks, pairs: np.ndarray, likeness: float) -> np.ndarray:
     """The second look: the thumbnails correlate and the aspect ratios are close. (m, 2) -> (m,) bool."""
     aspect = np.log(pictures.width[pairs] / pictures.height[pairs])
     close = np.abs(aspect[:, 0] - aspect[:, 1]) <= _ASPECT_TOLERANCE

@@ -40,7 +40,7 @@ def _compared(hashes: np.ndarray, distance: int) -> np.ndarray:
 
 
 def _joined(hashes: np.ndarray, distance: int) -> np.ndarray:
-    from components.ingest import hamming_join  # compiles with numba, half a second to load
+    from components.vision import hamming_join  # compiles with numba, half a second to load
 
     num_blocks, num_equal = _PLANS[distance]
     cuts = [64 * i // num_blocks for i in range(num_blocks + 1)]
