@@ -52,8 +52,8 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes
 lock:            ## resolve the dependencies anew: requirements.lock, and from it what the images install
 	@$(BIN)/python -m pip install --quiet uv
 	@$(LOCK) --extra dev pyproject.toml -o requirements.lock
-	@$(LOCK) --no-annotate --constraint requirements.lock pyproject.toml -o docker/requirements.lock
-	@$(LOCK) --no-annotate --constraint requirements.lock --extra gpu pyproject.toml -o docker/requirements-gpu.lock
+	@$(LOCK) --no-annotate --constraint requirements.lock --extra transfer pyproject.toml -o docker/requirements.lock
+	@$(LOCK) --no-annotate --constraint requirements.lock --extra gpu --extra transfer pyproject.toml -o docker/requirements-gpu.lock
 
 clean:           ## remove the environment and all runs
 	rm -rf $(VENV) $(STATE) build

@@ -1,4 +1,4 @@
-"""Recipe -> KFP IR. The edges stand in `dag.py`; here are the root parameters and how knobs reach their tasks."""
+"""Recipe -> KFP IR: the root parameters, and how knobs reach their tasks. The edges stand in the files of the DAGs."""
 
 import inspect
 import tempfile
@@ -13,10 +13,21 @@ from kfp import compiler, dsl
 from kfp.dsl import pipeline_context
 
 from components import knobs
-from pipeline import dag, placement, recipe_checks, recipe_loops
-from pipeline.recipe import GROUPS, STEPS, Recipe, groups_in
+from pipeline import dag, detection_dag, placement, recipe_checks, recipe_loops, study_dag
+from pipeline.recipe import Recipe
+from pipeline.recipe_steps import GROUPS, SOURCE, STEPS
 
+DAGS: dict[str, Callable[[SimpleNamespace, Recipe], None]] = {
+    "main": dag.main,
+    "study": study_dag.study,
+    "detection": detection_dag.detection,
+}
 RUN_WIDE = ("data_root", "seed")
+LOOP_HELP = {
+    "attributes": "label dimensions: name, classes, ordinal, own knobs per group of tasks",
+    "models": "models to train for every attribute: name, own knobs per group of tasks",
+}
+BESIDE_GROUPS = ("rounds", "source", "attributes", "models")  # what a DAG reads that belongs to no group of knobs
 # One thread: kfp knows one pipeline being traced per process, and a server compiles for several requests at once. Its
 # own: kfp reads the whole call stack at every setting of a task, and a request's stack is deep.
 _COMPILER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compiler")
@@ -78,29 +89,29 @@ def given_at_start(recipe: Recipe) -> list[str]:
 
 def root_parameters(recipe: Recipe) -> dict[str, RootParameter]:
     """All root parameters, those without a default first, then one `<group>_<knob>` for every knob."""
-    rounds = [{"name": f"round{i}", "uri": uri, "digest": ""} for i, uri in enumerate(recipe.data.rounds, start=1)]
-    structs, items = list[dict[str, Any]], list[dict[str, dict[str, Any]]]
-    generations = recipe.generations
-    attributes, models = (recipe_loops.for_tasks(n, getattr(recipe, n), generations) for n in ("attributes", "models"))
-    given = {
-        "rounds": RootParameter(
-            structs, rounds or knobs.REQUIRED, "rounds of data, oldest first: name, uri, digest of the data"
-        ),
-        "data_root": RootParameter(
-            str, recipe.head.data_root or knobs.REQUIRED, "folder or gs:// address of all references"
-        ),
-        "attributes": RootParameter(
-            items, attributes, "label dimensions: name, classes, ordinal, own knobs per group of tasks"
-        ),
-        "models": RootParameter(
-            items, models, "models to train for every attribute: name, own knobs per group of tasks"
-        ),
-        "seed": RootParameter(int, recipe.head.seed, "seed of every step"),
-    }
+    given = {recipe.pipeline.data: _data(recipe)}
+    given["data_root"] = RootParameter(
+        str, recipe.head.data_root or knobs.REQUIRED, "folder or gs:// address of all references"
+    )
+    given |= {loop: _loop(recipe, loop) for loop in recipe.pipeline.loops}
+    given["seed"] = RootParameter(int, recipe.head.seed, "seed of every step")
     given |= {name: RootParameter(*told) for name, told in placement.parameters(recipe.placement).items()}
-    for group in groups_in(recipe.generations):
+    for group in recipe.active:
         given |= {f"{group}_{name}": parameter for name, parameter in _knobs(group, recipe.groups[group]).items()}
     return dict(sorted(given.items(), key=lambda item: item[1].default is not knobs.REQUIRED))
+
+
+def _data(recipe: Recipe) -> RootParameter:
+    if recipe.pipeline.data == SOURCE:
+        return RootParameter(str, recipe.data.source, "folder or gs:// address of data files without a full address")
+    rounds = [{"name": f"round{i}", "uri": uri, "digest": ""} for i, uri in enumerate(recipe.data.rounds, start=1)]
+    help = "rounds of data, oldest first: name, uri, digest of the data"
+    return RootParameter(list[dict[str, Any]], rounds or knobs.REQUIRED, help)
+
+
+def _loop(recipe: Recipe, loop: str) -> RootParameter:
+    items = recipe_loops.for_tasks(loop, getattr(recipe, loop), recipe.generations)
+    return RootParameter(list[dict[str, dict[str, Any]]], items, LOOP_HELP[loop])
 
 
 def _knobs(group: str, settings: Any) -> dict[str, RootParameter]:
@@ -117,7 +128,7 @@ def _traced(recipe: Recipe, cache: bool) -> Callable[..., None]:
 
     def pipeline(*channels: Any) -> None:
         named = dict(zip(parameters, channels, strict=True))
-        dag.main(_by_group(recipe, named), recipe)
+        DAGS[recipe.head.pipeline](_by_group(recipe, named), recipe)
         tasks = pipeline_context.Pipeline.get_default_pipeline().tasks.values()
         placement.place(tasks, recipe.placement, named, cache)
 
@@ -135,8 +146,8 @@ def _signature(name: str, parameter: RootParameter) -> inspect.Parameter:
 
 
 def _by_group(recipe: Recipe, channels: dict[str, Any]) -> SimpleNamespace:
-    p = SimpleNamespace(rounds=channels["rounds"], attributes=channels["attributes"], models=channels["models"])
-    for group in groups_in(recipe.generations):
+    p = SimpleNamespace(**{name: channels[name] for name in BESIDE_GROUPS if name in channels})
+    for group in recipe.active:
         step = STEPS[GROUPS[group]]
         run_wide = {name: channels[name] for name in RUN_WIDE if name in {f.name for f in fields(step.Inputs)}}
         setattr(p, group, run_wide | {f.name: channels[f"{group}_{f.name}"] for f in fields(step.Settings)})

@@ -24,10 +24,17 @@ NEEDS = {
     "ensemble": (1, 2),
     "report": (1, 4),
     "promote": (1, 1),
+    "openimages_subset": (2, 4),
+    "transfer": (1, 2),
+    "boxes_prepare": (2, 4),
+    "split": (1, 2),
+    "detect_train": (2, 8),
+    "detect_test": (2, 4),
+    "study": (1, 3),
 }
 # Caching is off for a step that acts on the world: a cached decision would not be taken.
 SIDE_EFFECTS = ("promote",)
-GPU_STEPS = ("train", "predict")
+GPU_STEPS = ("train", "predict", "detect_train", "detect_test")
 
 
 IDLE_ENV = "SEAMLINE_IDLE_S"

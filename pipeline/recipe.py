@@ -5,6 +5,7 @@ the nearest known one is named. No kfp and no TensorFlow here: a recipe is check
 """
 
 import copy
+import functools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,44 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from components import knobs
-from components.ensemble import settings as ensemble
 from components.errors import SettingsError
-from components.ingest import settings as ingest
-from components.predict import settings as predict
-from components.preprocess import settings as preprocess
-from components.promote import settings as promote
-from components.pseudo_label import settings as pseudo_label
-from components.report import settings as report
-from components.train import settings as train
+from pipeline import recipe_study
 from pipeline.errors import RecipeError
-from pipeline.recipe_tables import LOOPS, TABLES, Data, Generations, Head, Placement, Prices
+from pipeline.recipe_steps import ALL_TABLES, GROUPS, PIPELINES, ROUNDS, STEPS, Pipeline, groups_in, tables_of
+from pipeline.recipe_tables import LOOPS, TABLES, WITHOUT_ROUNDS, Data, Generations, Head, Placement, Prices
 
 RECIPES = Path(__file__).parent / "recipes"
-STEPS: dict[str, ModuleType] = {
-    "ingest": ingest,
-    "preprocess": preprocess,
-    "train": train,
-    "predict": predict,
-    "pseudo_label": pseudo_label,
-    "ensemble": ensemble,
-    "report": report,
-    "promote": promote,
-}
-# A group is one set of knobs of one step, in the order of the pipeline. Training has three: the phases
-# share the step, not its settings.
-GROUPS = {
-    "ingest": "ingest",
-    "preprocess": "preprocess",
-    "round1": "train",
-    "round2": "train",
-    "predict": "predict",
-    "pseudo_label": "pseudo_label",
-    "student": "train",
-    "ensemble": "ensemble",
-    "report": "report",
-    "promote": "promote",
-}
-PHASES = tuple(group for group, step in GROUPS.items() if step == "train")
+STUDIES = Path(__file__).parent / "studies"
 MOST_CORES_OR_GIB = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")  # KFP takes no more
@@ -64,8 +35,8 @@ class Recipe:
     Attributes:
         head: name, description, seed, data root.
         attributes: the structs that the pipeline loops over: `{"name", "classes", "ordinal", "<group>": {knobs}}`.
-        models: likewise: `{"name", "<group>": {knobs}}`.
-        groups: group (see GROUPS) to its step's Settings.
+        models: likewise: `{"name", "<group>": {knobs}}`. Both are empty where the pipeline has no loops.
+        groups: group of the recipe's pipeline to its step's Settings.
     """
 
     head: Head
@@ -77,30 +48,58 @@ class Recipe:
     models: list[dict[str, Any]]
     groups: Mapping[str, Any]
 
+    @property
+    def pipeline(self) -> Pipeline:
+        """What the recipe is for."""
+        return PIPELINES[self.head.pipeline]
 
-_TOP_TABLES = [*TABLES, *LOOPS, "train", *GROUPS]
+    @property
+    def active(self) -> list[str]:
+        """The groups whose tasks the pipeline has, in its order."""
+        return [group for group in groups_in(self.generations) if group in self.groups]
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe file, or a recipe of this package by its bare name (`demo`).
+def load(path: str | Path, overrides: Sequence[str] = (), packaged: Path = RECIPES) -> Recipe:
+    """Reads a recipe file, or a recipe of this package by its bare name (`demo`). A study is read as its recipe.
 
     Args:
         path: a TOML file or a bare name.
         overrides: texts `table.key=value`, as after `--set`; later ones win.
+        packaged: folder of the bare names: RECIPES or STUDIES.
 
     Raises:
         RecipeError: no such file, no TOML, or a key or value that no step knows.
     """
-    packaged = RECIPES / f"{path}.toml"
-    file = packaged if packaged.is_file() and not Path(path).is_file() else Path(path)
+    document = _document(path, packaged)
+    if not recipe_study.is_study(document):
+        return parse(document, overrides)
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows begin files with a BOM
+        document, overrides = recipe_study.overridden(document, overrides)
+        beside = _file(path, packaged).parent
+        return parse(recipe_study.expanded(document, functools.partial(_base, beside)), overrides)
+    except SettingsError as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def _base(beside: Path, path: str) -> dict[str, Any]:
+    """The recipe of a study: a file as seen from the study, or what `load` takes."""
+    return _document(beside / path if (beside / path).is_file() else path, RECIPES)
+
+
+def _file(path: str | Path, packaged: Path) -> Path:
+    own = packaged / f"{path}.toml"
+    return own if own.is_file() and not Path(path).is_file() else Path(path)
+
+
+def _document(path: str | Path, packaged: Path) -> dict[str, Any]:
+    try:
+        text = _file(path, packaged).read_text(encoding="utf-8-sig")  # editors on Windows begin files with a BOM
+        return tomllib.loads(text)
     except OSError as error:
-        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
-        raise RecipeError(f"{path} cannot be read ({error.strerror}); give a recipe file or one of: {known}") from error
+        known = ", ".join(sorted(p.stem for p in packaged.glob("*.toml")))
+        raise RecipeError(f"{path} cannot be read ({error.strerror}); give a file or one of: {known}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
-    return parse(document, overrides)
 
 
 def parse(document: Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
@@ -121,52 +120,47 @@ def dataset_arguments(recipe: Recipe) -> dict[str, Any]:
         return {}
     counts = {name: getattr(data, name) for name in ("images", "round1", "round2", "pool", "questions")}
     asked: dict[str, Any] = {name: count for name, count in counts.items() if count}
-    asked |= {"source": data.source} if data.source else {}
+    asked |= {name: getattr(data, name) for name in ("source", "clutter") if getattr(data, name)}
     asked |= {"attributes": [item["name"] for item in recipe.attributes]} if data.dataset == "demo" else {}
     return asked | {"seed": data.seed}
 
 
-def groups_in(generations: Generations) -> list[str]:
-    """The groups whose tasks the pipeline has, in the order of the pipeline."""
-    left_out = set() if generations.round2 else {"round2"}
-    left_out |= set() if generations.pseudo else {"pseudo_label", "student"}
-    return [group for group in GROUPS if group not in left_out]
-
-
-def tables_of(loop: str) -> list[str]:
-    """The tables of knobs that an attribute or a model may carry: steps that are given one, and their phases."""
-    item = loop.removesuffix("s")
-    steps = [name for name, module in STEPS.items() if item in {f.name for f in fields(module.Inputs)}]
-    return steps + (list(PHASES) if "train" in steps else [])
-
-
 def _recipe(values: dict[str, Any]) -> Recipe:
     top = {name: value for name, value in values.items() if not isinstance(value, dict)}
-    for name in values:
-        if name not in top and name not in _TOP_TABLES:
-            raise SettingsError(f"{name} is not a table of a recipe{knobs.nearest(name, _TOP_TABLES)}")
-        if name in top and name in _TOP_TABLES:
-            raise SettingsError(f"{name}={top[name]!r} is a {type(top[name]).__name__}; expected a table: [{name}]")
+    for name, value in top.items():
+        if name in ALL_TABLES:
+            raise SettingsError(f"{name}={value!r} is a {type(value).__name__}; expected a table: [{name}]")
+    head = knobs.from_mapping(Head, top)
+    pipeline = PIPELINES[head.pipeline]
+    _refuse_unknown_tables([name for name in values if name not in top], head.pipeline)
+    items = {loop: list(_items(loop, values.get(loop, {}))) if loop in pipeline.loops else [] for loop in LOOPS}
     recipe = Recipe(
-        head=knobs.from_mapping(Head, top),
+        head=head,
         data=knobs.from_mapping(Data, values.get("data", {}), where="data"),
         generations=knobs.from_mapping(Generations, values.get("generations", {}), where="generations"),
         placement=knobs.from_mapping(Placement, values.get("placement", {}), where="placement"),
         prices=knobs.from_mapping(Prices, values.get("prices", {}), where="prices"),
-        attributes=list(_items("attributes", values.get("attributes", {}))),
-        models=list(_items("models", values.get("models", {}))),
-        groups=_groups(values),
+        attributes=items["attributes"],
+        models=items["models"],
+        groups=_groups(values, pipeline),
     )
     return _coherent(recipe)
 
 
-def _groups(values: Mapping[str, Any]) -> dict[str, Any]:
-    shared = values.get("train", {})
-    knobs.from_mapping(train.Settings, shared, where="train")
-    given = {group: (shared if step == "train" else {}) | values.get(group, {}) for group, step in GROUPS.items()}
-    return {
-        group: knobs.from_mapping(STEPS[step].Settings, given[group], where=group) for group, step in GROUPS.items()
-    }
+def _refuse_unknown_tables(given: Sequence[str], pipeline: str) -> None:
+    known = PIPELINES[pipeline].all_tables
+    for name in given:
+        if name not in known:
+            others = [other for other, one in PIPELINES.items() if name in one.all_tables]
+            hint = f' for pipeline="{pipeline}", but for {others[0]}' if others else knobs.nearest(name, known)
+            raise SettingsError(f"{name} is not a table of a recipe{hint}")
+
+
+def _groups(values: Mapping[str, Any], pipeline: Pipeline) -> dict[str, Any]:
+    for step in pipeline.shared:
+        knobs.from_mapping(STEPS[step].Settings, values.get(step, {}), where=step)
+    given = {g: values.get(step, {}) | values.get(g, {}) for g, step in pipeline.groups.items()}
+    return {g: knobs.from_mapping(STEPS[step].Settings, given[g], where=g) for g, step in pipeline.groups.items()}
 
 
 def _items(loop: str, tables: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -223,9 +217,18 @@ def _coherent(recipe: Recipe) -> Recipe:
             f"placement.gpu_hours={recipe.placement.gpu_hours:g} limits nothing: the recipe uses no GPU; "
             "set placement.gpu=true, or leave it out"
         )
-    if recipe.data.dataset and recipe.data.rounds:
-        raise SettingsError("data.dataset and data.rounds are both given; keep one of them")
+    _refuse_foreign_data(recipe.data, recipe.head.pipeline)
     return recipe
+
+
+def _refuse_foreign_data(data: Data, pipeline: str) -> None:
+    has_rounds = PIPELINES[pipeline].data == ROUNDS
+    if data.dataset and data.rounds:
+        raise SettingsError("data.dataset and data.rounds are both given; keep one of them")
+    if data.dataset and has_rounds == (data.dataset in WITHOUT_ROUNDS):
+        raise SettingsError(f'data.dataset={data.dataset!r} is not made for pipeline="{pipeline}"; name another one')
+    if data.rounds and not has_rounds:
+        raise SettingsError(f'data.rounds means nothing to pipeline="{pipeline}", which knows one folder: data.source')
 
 
 def _override(values: dict[str, Any], text: str) -> None:
@@ -250,7 +253,7 @@ def _parsed(path: str, where: tuple[str, ...], key: str, raw: str) -> Any:
         return _read(path, raw, float)
     cls = _table(where)
     if cls is None:
-        known = tables_of(where[0]) if where[0] in LOOPS else _TOP_TABLES
+        known = tables_of(where[0]) if where[0] in LOOPS else ALL_TABLES
         raise SettingsError(f"{'.'.join(where)} is not a table of a recipe{knobs.nearest(where[-1], known)}")
     types = knobs.types_of(cls)
     if key not in types:

@@ -4,14 +4,29 @@ A task's cache key holds all that the task is given. What a model asks of round 
 trains round 1, nor any other that does not read it, or changing it would repeat them all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from pipeline.recipe import GROUPS, groups_in, tables_of
+from pipeline.recipe import Recipe
+from pipeline.recipe_steps import GROUPS, groups_in, tables_of
 from pipeline.recipe_tables import Generations
 
 Item = dict[str, Any]
 START = "start"  # the champion's checkpoint by attribute, which only the first training takes up
+SEED = "seed"  # a model's own, which only its trainings take up
+
+
+def present(recipe: Recipe, in_data: Collection[str]) -> list[Item]:
+    """The recipe's attributes that the data has, or each that the data has, where the recipe learns every one.
+
+    Args:
+        recipe: its attributes, and `data.every_attribute`.
+        in_data: names that the data itself tells; empty where it tells none, then it may be about all of them.
+    """
+    if recipe.data.every_attribute and in_data:
+        own = {item["name"]: item for item in recipe.attributes}
+        return [own.get(name, {**recipe.attributes[0], "name": name}) for name in sorted(in_data)]
+    return [item for item in recipe.attributes if not in_data or item["name"] in in_data]
 
 
 def for_tasks(loop: str, items: Iterable[Mapping[str, Any]], generations: Generations) -> list[Item]:
@@ -42,12 +57,13 @@ def as_in_recipe(items: Iterable[Mapping[str, Any]]) -> list[Item]:
 
 def _read_by(group: str, item: Mapping[str, Any]) -> Item:
     tables = (GROUPS[group], group, *([START] if group == "round1" else []))
-    return {"name": item["name"]} | {table: item[table] for table in tables if item.get(table)}
+    seed = {SEED: item[SEED]} if SEED in item and GROUPS[group] == "train" else {}
+    return {"name": item["name"]} | seed | {table: item[table] for table in tables if item.get(table)}
 
 
 def _flat(item: Mapping[str, Any]) -> Item:
     own = {key: value for key, value in item.items() if key in GROUPS and "name" in value}
     found = {key: value for key, value in item.items() if key not in own}
     for tables in own.values():
-        found |= {table: knobs for table, knobs in tables.items() if table not in ("name", START)}
+        found |= {table: knobs for table, knobs in tables.items() if table not in ("name", SEED, START)}
     return found

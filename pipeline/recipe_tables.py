@@ -10,9 +10,18 @@ class Head:
     """What stands at the top of a recipe, before the first table."""
 
     name: str = knob("", "name of the pipeline")
+    pipeline: str = knob(
+        "main",
+        "what the recipe is for: main learns attributes from rounds of pictures, study compares models of them, "
+        "detection learns boxes",
+        choices=("main", "study", "detection"),
+    )
     description: str = knob("", "what the recipe is for, one line")
     seed: int = knob(0, "seed of every step", at_least=0, at_most=2**31 - 1)
     data_root: str = knob("", "folder or gs:// address for references; empty: chosen when the run starts")
+
+
+_CUT = "caltech256, cifar10, fashion_mnist, idx"  # data sets that are cut out of larger ones
 
 
 @dataclass(frozen=True)
@@ -20,16 +29,27 @@ class Data:
     """Table [data]: what the rounds are made of."""
 
     dataset: str = knob(
-        "", "data set to prepare before the run; empty: the rounds are given", choices=("", "demo", "fashion_mnist")
+        "",
+        "data set to prepare before the run; empty: the data is given",
+        choices=("", "demo", "fashion_mnist", "idx", "cifar10", "caltech256", "boats"),
     )
     rounds: list[str] = knob([], "folders or gs:// addresses of the rounds, oldest first")
-    source: str = knob("", "folder with the data set's own files (fashion_mnist); empty: where its package puts them")
+    every_attribute: bool = knob(
+        False, "learn each attribute that the data's own labels.csv has, with the settings of the recipe's first one"
+    )
+    source: str = knob(
+        "",
+        "folder with the data set's own files (fashion_mnist), or also their archive, or its address with #md5=HEX "
+        "(idx: a folder, mnist or fashion_mnist; cifar10, caltech256); or folder of the files that a detection recipe "
+        "names without a full address; empty: where its package puts them, or a download",
+    )
     seed: int = knob(0, "seed of the data set, apart from the run's", at_least=0)
-    images: int = knob(0, "training pictures of each attribute (demo); 0: as the data set says", at_least=0)
-    round1: int = knob(0, "labelled pictures of round 1 (fashion_mnist); 0: as the data set says", at_least=0)
-    round2: int = knob(0, "labelled pictures of round 2 (fashion_mnist); 0: as the data set says", at_least=0)
-    pool: int = knob(0, "unlabelled pictures (fashion_mnist); 0: as the data set says", at_least=0)
-    questions: int = knob(0, "pictures to predict (fashion_mnist); 0: as the data set says", at_least=0)
+    images: int = knob(0, "training pictures of each attribute (demo, boats); 0: as the data set says", at_least=0)
+    round1: int = knob(0, f"labelled pictures of round 1 ({_CUT}); 0: as the data set says", at_least=0)
+    round2: int = knob(0, f"labelled pictures of round 2 ({_CUT}); 0: as the data set says", at_least=0)
+    pool: int = knob(0, f"unlabelled pictures ({_CUT}); 0: as the data set says", at_least=0)
+    questions: int = knob(0, f"pictures to predict ({_CUT}); 0: as the data set says", at_least=0)
+    clutter: bool = knob(False, "clutter is a class too (caltech256)")
 
 
 @dataclass(frozen=True)
@@ -89,12 +109,21 @@ class Attribute:
 
     classes: list[str] = knob([], "class names in the order of the label string; empty: as the data says")
     ordinal: bool = knob(False, "the classes are ordered, as lengths are")
+    task: str = knob(
+        "one_of_k",
+        "what is asked of a picture; it decides head, loss and metric. auto: binary for two classes, multi_label where "
+        "pictures have several, else one_of_k",
+        choices=("one_of_k", "binary", "multi_label", "ordinal", "regression", "auto"),
+    )
 
 
 @dataclass(frozen=True)
 class Model:
-    """Table [models.NAME]: nothing but tables of knobs."""
+    """Table [models.NAME], beside its tables of knobs."""
+
+    seed: int = knob(0, "seed of its trainings; by default that of the run", at_least=0, at_most=2**31 - 1)
 
 
+WITHOUT_ROUNDS = ("boats",)  # data sets that are one folder of files
 TABLES = {"data": Data, "generations": Generations, "placement": Placement, "prices": Prices}
 LOOPS = {"attributes": Attribute, "models": Model}

@@ -65,7 +65,7 @@ def connection() -> Connection:
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import DefaultCredentialsError
     from google.auth.transport.requests import AuthorizedSession
-    from google.cloud import storage
+    from google.cloud import storage  # type: ignore[attr-defined]
     from requests.adapters import HTTPAdapter
 
     try:

@@ -22,7 +22,18 @@ from components.artifacts.cache import cache
 from components.errors import DataError, Missing
 from components.images import TAG
 
-KINDS = ("manifests", "shards", "checkpoints", "predictions", "pseudo", "ensembles", "reports")
+KINDS = (
+    "manifests",
+    "shards",
+    "checkpoints",
+    "predictions",
+    "pseudo",
+    "ensembles",
+    "reports",
+    "studies",
+    "boxes",
+    "detectors",
+)
 INDEX = "index.json"
 _UPLOADS = 4  # files on their way to gs:// at a time
 

@@ -196,7 +196,10 @@ def matrix(column: Table) -> npt.NDArray[np.float64]:
 
 
 def _judge(album: Album, where: str) -> None:
-    attribute = str(traces.content(where, "ensembles")["attribute"])
+    about = traces.content(where, "ensembles")
+    attribute = str(about["attribute"])
+    if about.get("task") == "regression":
+        return  # a number is no class, and nothing about it is right or wrong
     table = pq.read_table(reference.open_file(where, "ensemble.parquet"), columns=["image_id", "label", "probability"])
     values = matrix(table["probability"])
     places, at = _joined(album.rows, attribute, table["image_id"])

@@ -21,7 +21,7 @@ class _Column:
     curve: str = ""
 
 
-# Task name -> column, in the order of the pipeline (pipeline/dag.py).
+# Task name -> column, in the order of the pipelines (pipeline/dag.py, pipeline/study_dag.py).
 _COLUMNS: Mapping[str, _Column] = {
     column.stage.name: column
     for column in (
@@ -29,13 +29,14 @@ _COLUMNS: Mapping[str, _Column] = {
         _Column(Stage("train-round1", "round 1"), "valid_map", "valid_map"),
         _Column(Stage("train-round2", "round 2"), "valid_map", "valid_map"),
         _Column(Stage("predict-teachers", "predict"), "ap"),
+        _Column(Stage("predict", "predict"), "ap"),
         _Column(Stage("pseudo-label", "pseudo-label")),
         _Column(Stage("train-student", "student"), "valid_map", "valid_map"),
         _Column(Stage("predict-students", "predict"), "ap"),
         _Column(Stage("ensemble", "ensemble"), "ap"),
     )
 }
-_BEFORE, _AFTER = ("ingest",), ("report", "promote")
+_BEFORE, _AFTER = ("ingest",), ("report", "promote", "study")
 
 
 def of_tasks(reader: Reader, run_id: str, tasks: Sequence[Task]) -> Board | None:

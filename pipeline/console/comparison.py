@@ -58,13 +58,14 @@ def made_by(store: Store, run: Run) -> Made | None:
 
 @lru_cache(maxsize=_KEPT)
 def _joined(first: Made, second: Made) -> "tuple[Joined, ...]":
-    """The attributes of both with the same classes, in the second's order."""
+    """The attributes of both with the same classes of which one is right, in the second's order."""
     from pipeline.console import evidence
 
     before = {side.attribute: side for side in (evidence.side(e, first.manifest) for e in first.ensembles)}
     after = [evidence.side(e, second.manifest) for e in second.ensembles]
     pairs = [(before[side.attribute], side) for side in after if side.attribute in before]
-    return tuple(evidence.joined(one, other) for one, other in pairs if one.classes == other.classes)
+    alike = [(a, b) for a, b in pairs if a.classes == b.classes and a.is_exclusive and b.is_exclusive]
+    return tuple(evidence.joined(one, other) for one, other in alike)
 
 
 @lru_cache(maxsize=_KEPT)

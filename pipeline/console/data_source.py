@@ -1,6 +1,8 @@
 """Where the rounds of a run to come lie: what the recipe says, what a person gives, and what is found there."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path, PurePosixPath
 
 from components.artifacts import storage
@@ -9,9 +11,15 @@ from pipeline import rounds
 from pipeline.engine.records import Run
 from pipeline.errors import PipelineError
 from pipeline.recipe import Recipe
+from pipeline.recipe_steps import ROUNDS, SOURCE
 from pipeline.recipe_tables import Data
 from pipeline.rounds import folders
-from pipeline.server.domain.recipes import DataRound, Field
+from pipeline.server.domain.recipes import DataRound, Field, Form
+
+_DATASETS = {name for f in fields(Data) if f.name == "dataset" for name in f.metadata["choices"] if name}
+_IN_BRACKETS = re.compile(r"\(([^)]*)\)")
+NOTHING: Mapping[str, list[object] | str] = {ROUNDS: [], SOURCE: ""}
+"""By kind of data, what the parameter holds before anything is known."""
 
 
 def said(recipe: Recipe) -> str:
@@ -21,19 +29,19 @@ def said(recipe: Recipe) -> str:
         return f"data set {data.dataset}, made before the run (data seed {data.seed})"
     if data.rounds:
         return f"rounds {', '.join(data.rounds)}"
-    return ""
+    return (data.source or "the addresses in the settings") if recipe.pipeline.data == SOURCE else ""
 
 
 def relevant(empty: Mapping[str, Field], data: Data) -> dict[str, Field]:
-    """The fields of [data] that mean something for this recipe's data set."""
-    others = {"demo", "fashion_mnist"} - {data.dataset}
-    return {name: f for name, f in empty.items() if not any(f"({other})" in f.help for other in others)}
+    """The fields of [data] that mean something for this recipe's data set: help has in brackets which those are."""
+    meant = {name: _DATASETS & set(re.findall(r"\w+", str(_IN_BRACKETS.findall(f.help)))) for name, f in empty.items()}
+    return {name: field for name, field in empty.items() if not meant[name] or data.dataset in meant[name]}
 
 
 def of_run(run: Run, recipe: Recipe) -> str:
     """The folder that a run's rounds came from, where the recipe does not say it; empty where it cannot be told."""
     given = str(run.labels.get("data") or "")
-    if given or recipe.data.dataset or recipe.data.rounds:
+    if given or recipe.data.dataset or recipe.data.rounds or recipe.pipeline.data != ROUNDS:
         return given
     addresses = {str(r.get("uri", "")) for r in run.parameters.get("rounds") or []}
     parents = {str(PurePosixPath(address).parent) for address in addresses}
@@ -74,6 +82,7 @@ def _summed(name: str, deliveries: Sequence[folders.Delivery]) -> DataRound:
     return DataRound(name, deliveries[0].uri, len(entries), sum(entry.size or 0 for entry in entries))
 
 
-def discovered(address: str) -> list[dict[str, object]]:
-    """The rounds as the pipeline's `rounds` parameter carries them, with digests: reads every file."""
-    return rounds.discover(address if storage.is_remote(address) else str(Path(address).expanduser()))
+def as_parameter(form: Form) -> list[dict[str, object]] | str:
+    """The data that was given as the pipeline's parameter carries it; of rounds with digests: reads every file."""
+    address = form.data if storage.is_remote(form.data) else str(Path(form.data).expanduser())
+    return rounds.discover(address) if form.data_kind == ROUNDS else address

@@ -167,7 +167,7 @@ def _fitting(sheet: Sheet, left: Left, rows: list[dict[str, Any]]) -> list[dict[
 
 def _verdict(sheet: Sheet, probability: Sequence[float]) -> str:
     """By the letter at the answer, as the metric has it."""
-    if len(sheet.letters) != len(probability):
+    if len(sheet.letters) != len(probability) or set(sheet.letters) - set("ymn"):
         return ""
     letter = sheet.letters[max(range(len(probability)), key=lambda place: probability[place])]
     return {"y": domain.RIGHT, "n": domain.WRONG}.get(letter, domain.FUZZY)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from components.artifacts import ensembles, manifest, reference
+from components.vision import tasks
 
 KEPT = 64
 
@@ -22,12 +23,14 @@ class Side:
         classes: names in label order.
         valid: image_id, label, group, probability of its validation pictures.
         manifest: the attribute's rows of the manifest that it was trained on.
+        is_exclusive: exactly one class of a picture is right; only such answers are compared here.
     """
 
     attribute: str
     classes: tuple[str, ...]
     valid: pd.DataFrame
     manifest: pd.DataFrame
+    is_exclusive: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ def side(ensemble: str, manifest_reference: str) -> Side:
         tuple(map(str, content["classes"])),
         frame[frame["split"] == "valid"].drop_duplicates("image_id"),
         rows[rows["attribute"] == name],
+        tasks.of(content).is_exclusive,
     )
 
 

@@ -8,9 +8,11 @@ from pipeline.engine import ir
 from pipeline.engine.budget import Demand, demand_of
 from pipeline.errors import PipelineError
 from pipeline.placement import GPU_STEPS, NEEDS
-from pipeline.recipe import GROUPS, Recipe
+from pipeline.recipe import Recipe
+from pipeline.recipe_steps import GROUPS
 
 GIB = 1024**3
+_Row = tuple[str, str, int, tuple[str, ...]]  # name, group, how many, what it waits for
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,26 @@ class Planned:
 
 
 def of_recipe(recipe: Recipe) -> list[Planned]:
-    """The tasks of a recipe, as `pipeline.dag` makes them (a test compares the two): compiling would take seconds."""
+    """The tasks of a recipe, as its DAG makes them (a test compares the two): compiling would take seconds."""
+    rows = _loops(recipe) if recipe.pipeline.loops else _chain(recipe)
+    return [_of_row(recipe, *row) for row in rows]
+
+
+def _chain(recipe: Recipe) -> list[_Row]:
+    """One task a group, each after the one before."""
+    names = [group.replace("_", "-") for group in recipe.active]
+    waiting_for = [(), *((name,) for name in names[:-1])]
+    return [(name, group, 1, after) for name, group, after in zip(names, recipe.active, waiting_for, strict=True)]
+
+
+def _loops(recipe: Recipe) -> list[_Row]:
     attributes, models = len(recipe.attributes), len(recipe.attributes) * len(recipe.models)
     teacher = "train-round2" if recipe.generations.round2 else "train-round1"
-    rows = [("ingest", "ingest", 1, ()), ("preprocess", "preprocess", attributes, ("ingest",))]
+    rows: list[_Row] = [("ingest", "ingest", 1, ()), ("preprocess", "preprocess", attributes, ("ingest",))]
     rows += [("train-round1", "round1", models, ("preprocess",))]
     rows += [("train-round2", "round2", models, ("train-round1",))] if recipe.generations.round2 else []
+    if "study" in recipe.groups:
+        return rows + [("predict", "predict", models, (teacher,)), ("study", "study", 1, ("predict",))]
     rows += [("predict-teachers", "predict", models, (teacher,))]
     last = "predict-teachers"
     if recipe.generations.pseudo:
@@ -53,8 +69,7 @@ def of_recipe(recipe: Recipe) -> list[Planned]:
         rows += [("predict-students", "predict", models, ("train-student",))]
         last = "predict-students"
     rows += [("ensemble", "ensemble", attributes, (last,))]
-    rows += [("report", "report", 1, ("ensemble",)), ("promote", "promote", 1, ("report",))]
-    return [_of_row(recipe, *row) for row in rows]
+    return rows + [("report", "report", 1, ("ensemble",)), ("promote", "promote", 1, ("report",))]
 
 
 def _of_row(recipe: Recipe, name: str, group: str, count: int, after: tuple[str, ...]) -> Planned:

@@ -11,12 +11,16 @@ from pipeline.console import data_source, fields, recipe_form
 from pipeline.engine import ir, irtext, values
 from pipeline.engine.records import Run
 from pipeline.errors import PipelineError
-from pipeline.recipe import GROUPS, STEPS
+from pipeline.recipe_steps import GROUPS, PIPELINES, ROUNDS, SOURCE, STEPS, Pipeline
 from pipeline.server.domain import recipes as forms
 from pipeline.server.domain.recipes import Field, Form, Group, Source
 
-OWN_COMPONENTS = frozenset({"comp-ingest", "comp-train", "comp-report"})
-ROUNDS, DATA_ROOT = "rounds", "data_root"
+# The components that tell our pipelines from others: the first, the one in the middle and the last.
+OWN_COMPONENTS = {
+    "main": frozenset({"comp-ingest", "comp-train", "comp-report"}),
+    "detection": frozenset({"comp-openimages-subset", "comp-boxes-prepare", "comp-detect-test"}),
+}
+DATA_ROOT = "data_root"
 _KINDS = {
     values.INTEGER: forms.INTEGER,
     values.DOUBLE: forms.NUMBER,
@@ -26,9 +30,10 @@ _KINDS = {
 }
 
 
-def is_own(pipeline: ir.Pipeline) -> bool:
-    """Whether it was compiled from one of our recipes."""
-    return set(pipeline.components) >= OWN_COMPONENTS
+def own_pipeline(pipeline: ir.Pipeline) -> Pipeline | None:
+    """Which of our pipelines it was compiled from; None for one of somebody else."""
+    found = (PIPELINES[name] for name, needed in OWN_COMPONENTS.items() if set(pipeline.components) >= needed)
+    return next(found, None)
 
 
 def form(source: Source, text: str, given: Mapping[str, str], data: str, clone: Run | None) -> Form:
@@ -38,22 +43,23 @@ def form(source: Source, text: str, given: Mapping[str, str], data: str, clone: 
         source: what it is made from.
         text: the IR.
         given: what somebody filled in.
-        data: folder or gs:// address of the rounds, for a pipeline of ours.
+        data: folder or gs:// address of the rounds or of the data's files, for a pipeline of ours.
         clone: the run whose parameters are the starting values.
     """
     pipeline = irtext.read(text)
-    own = is_own(pipeline)
+    ours = own_pipeline(pipeline)
+    own = ours is not None
     before = clone.parameters if clone else {}
     made = [_field(p, own, given, before, bool(data)) for p in pipeline.root.parameters.values()]
-    takes_data = own and ROUNDS in pipeline.root.parameters
+    data_kind = ours.data if ours and ours.data in pipeline.root.parameters else ""
     groups = _grouped(made) if own else [Group("parameters", "Parameters", made, shown=tuple(f.name for f in made))]
     return Form(
         source=source,
         groups=[group for group in groups if group.fields],
-        takes_data=takes_data,
+        data_kind=data_kind,
         data=data,
-        data_said=_rounds_said(before) if takes_data else "",
-        data_error=data_source.problem(data) if takes_data and data else "",
+        data_said=_data_said(before) if data_kind else "",
+        data_error=data_source.problem(data) if data_kind and data else "",
         earlier_run=clone.run_id if clone else "",
         notes=tuple(_notes(pipeline, clone)),
     )
@@ -63,8 +69,8 @@ def parameters(form: Form, text: str) -> dict[str, Any]:
     """The parameters of the run; what is left empty and may be is left out. Raises PipelineError."""
     declared = irtext.read(text).root.parameters
     given = {one.name: one.value for one in form.fields if one.value != "" or one.default == ""}
-    if form.takes_data and form.data:
-        given.pop(ROUNDS, None)
+    if form.data:
+        given.pop(form.data_kind, None)
     return {name: parsed(value, declared[name]) for name, value in given.items()}
 
 
@@ -149,9 +155,9 @@ def _shown(made: list[Field]) -> tuple[str, ...]:
     return tuple(field.name for wanted in recipe_form.WORTH_A_LOOK for field in made if field.label == wanted)
 
 
-def _rounds_said(before: Mapping[str, Any]) -> str:
-    named = [str(r.get("name", "")) for r in before.get(ROUNDS) or []]
-    return f"{', '.join(named)} as in the run that is cloned" if named else ""
+def _data_said(before: Mapping[str, Any]) -> str:
+    named = [str(r.get("name", "")) for r in before.get(ROUNDS) or []] or [str(before.get(SOURCE, ""))]
+    return f"{', '.join(named)} as in the run that is cloned" if any(named) else ""
 
 
 def _notes(pipeline: ir.Pipeline, clone: Run | None) -> list[str]:

@@ -11,7 +11,8 @@ from pipeline.console import data_source, fields
 from pipeline.engine.reader import Reader
 from pipeline.engine.records import Run
 from pipeline.errors import PipelineError, RecipeError
-from pipeline.recipe import GROUPS, STEPS, Recipe, groups_in
+from pipeline.recipe import Recipe
+from pipeline.recipe_steps import GROUPS, SOURCE, STEPS
 from pipeline.recipe_tables import LOOPS, TABLES, Head
 from pipeline.server.domain.recipes import Asked, Field, Form, Group, Source
 from pipeline.server.side_by_side import flattened
@@ -28,8 +29,12 @@ TITLES = {
     "round2": "Training, round 2",
     "student": "Training, students",
     "pseudo_label": "Pseudo-labels",
+    "openimages_subset": "Subset of Open Images",
+    "boxes_prepare": "Pictures and boxes",
+    "detect_train": "Training of the detector",
+    "detect_test": "Test of the detector",
 }
-_NOT_HERE = ("name", "description")  # of the recipe: the run has its own
+_NOT_HERE = ("name", "description", "pipeline")  # the run has a name of its own; another pipeline is another recipe
 
 
 def shortest_name(path: str) -> str:
@@ -69,7 +74,7 @@ def form(reader: Reader, asked: Asked) -> Form:
     made = Form(
         source=Source("recipe", name, said.head.name, said.head.description),
         groups=groups,
-        takes_data=True,
+        data_kind=said.pipeline.data,
         data=data,
         data_said=data_source.said(said),
         data_error=data_error,
@@ -96,7 +101,7 @@ def _checked(form: Form) -> Form:
         groups = [dataclasses.replace(g, fields=[_judged(form, f) for f in g.fields]) for g in form.groups]
         found = dataclasses.replace(form, groups=groups)
         return dataclasses.replace(found, error=str(error)) if found.is_valid else found
-    active = set(groups_in(recipe.generations))
+    active = set(recipe.active)
     return dataclasses.replace(form, groups=[_noted(group, active) for group in form.groups])
 
 
@@ -120,12 +125,12 @@ def _tables(recipe: Recipe) -> Iterator[tuple[str, dict[str, Field]]]:
     """Every table with its empty fields, in the order of the form."""
     head = fields.of_settings(Head)
     yield "head", {name: field for name, field in head.items() if name not in _NOT_HERE}
-    for table, cls in TABLES.items():
-        found = fields.of_settings(cls, f"{table}.")
+    for table in recipe.pipeline.tables:
+        found = fields.of_settings(TABLES[table], f"{table}.")
         yield table, data_source.relevant(found, recipe.data) if table == "data" else found
-    for loop, items in (("attributes", recipe.attributes), ("models", recipe.models)):
-        yield loop, dict(_of_items(loop, items))
-    for group, step in GROUPS.items():
+    for loop in recipe.pipeline.loops:
+        yield loop, dict(_of_items(loop, getattr(recipe, loop)))
+    for group, step in recipe.pipeline.groups.items():
         yield group, fields.of_settings(STEPS[step].Settings, f"{group}.")
 
 
@@ -231,6 +236,8 @@ def _values_of_run(name: str, run: Run) -> dict[str, Any]:
 
 def _no_data(recipe: Recipe, groups: list[Group]) -> str:
     """What is wrong where nobody has said where the data is."""
+    if recipe.pipeline.data == SOURCE:
+        return ""  # the settings may name every file by its address
     asked = {field.name: field.value for group in groups for field in group.fields}
     if asked.get("data.dataset") or asked.get("data.rounds", "[]") not in ("", "[]"):
         return ""

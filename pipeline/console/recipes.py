@@ -107,14 +107,15 @@ class LocalRecipes:
 def _known_parameters(form: Form, text: str) -> dict[str, object]:
     """The parameters before the data is prepared: rounds and their folder stand for themselves."""
     given = pipeline_form.parameters(form, text)
-    return ({"rounds": [], "data_root": "later"} | given) if form.takes_data else given
+    later = {form.data_kind: data_source.NOTHING[form.data_kind], "data_root": "later"} if form.data_kind else {}
+    return later | given
 
 
 def _of_pipeline(store: Store, asked: Asked, form: Form) -> Prepared:
     _, text = _pipeline(store, asked)
     given = pipeline_form.parameters(form, text)
-    if form.takes_data:
-        given |= {"rounds": data_source.discovered(form.data)} if form.data else {}
+    if form.data_kind:
+        given |= {form.data_kind: data_source.as_parameter(form)} if form.data else {}
         given.setdefault("data_root", str(store.directory / "data"))
     labels = _labels_of_clone(store, asked, form)
     version_id = asked.name if asked.kind == VERSION else store.run(asked.name).version_id

@@ -9,7 +9,7 @@ from components.entry import LAYERS
 from pipeline.console import fields
 from pipeline.engine import graph
 from pipeline.engine.records import Task
-from pipeline.recipe import STEPS
+from pipeline.recipe_steps import STEPS
 from pipeline.server.domain.recipes import Field, Form
 
 

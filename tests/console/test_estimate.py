@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import compile as compiling
 from pipeline import recipe as recipes
-from pipeline.console import estimate, outline
+from pipeline.console import data_source, estimate, outline
 from pipeline.console.estimate import Known
 from pipeline.console.outline import Planned
 from pipeline.engine import irtext
@@ -44,12 +44,19 @@ def planned(name: str, count: int = 1, after: Sequence[str] = (), **more: Any) -
     return Planned(name, name, count, demand, tuple(after), **more)
 
 
-@pytest.mark.parametrize("path", ["demo", "fashionai", "fashion_mnist"])
-@pytest.mark.parametrize("overrides", [[], ["generations.round2=false"], ["generations.pseudo=false"]])
+MAIN = ("demo", "fashionai", "fashion_mnist")
+SWITCHES = ([], ["generations.round2=false"], ["generations.pseudo=false"])
+
+
+@pytest.mark.parametrize(
+    ("path", "overrides"),
+    [*((path, switches) for path in MAIN for switches in SWITCHES), ("boats", []), ("boats_demo", [])],
+)
 def test_the_tasks_of_a_recipe_are_those_of_its_compiled_pipeline(path: str, overrides: list[str]) -> None:
     recipe = recipes.load(path, overrides)
     pipeline = irtext.read(compiling.compile_recipe(recipe))
-    given = irtext.fill_parameters(pipeline, {"rounds": [], "data_root": "/data"})
+    data = recipe.pipeline.data
+    given = irtext.fill_parameters(pipeline, {data: data_source.NOTHING[data], "data_root": "/data"})
     counted, told = Counter[tuple[str, Demand]](), Counter[tuple[str, Demand]]()
     for one in outline.of_pipeline(pipeline, given):
         counted[one.name, one.demand] += one.count

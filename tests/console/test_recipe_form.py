@@ -34,7 +34,7 @@ class Runs:
 def run_of(run_id: str, recipe: str, *overrides: str, **more: Any) -> Run:
     labels = {"recipe": recipe, "overrides": list(overrides)} | more.pop("labels", {})
     filled = recipes.load(recipe, overrides)
-    parameters = {f"{g}_{k}": v for g in GROUPS for k, v in vars(filled.groups[g]).items()}
+    parameters = {f"{g}_{k}": v for g in filled.groups for k, v in vars(filled.groups[g]).items()}
     parameters |= {"seed": filled.head.seed, "attributes": filled.attributes, "models": filled.models}
     return Run(run_id, "demo", "demo", RunState.SUCCEEDED, parameters=parameters | more, labels=labels)
 

@@ -20,9 +20,9 @@ PREPROCESS = (
 )
 # Where the page says that the lines after those four files go: file, and the line that each stands behind.
 PLACES = (
-    ("pipeline/recipe.py", "from components.report import settings as report\n"),
-    ("pipeline/recipe.py", '    "preprocess": preprocess,\n'),
-    ("pipeline/recipe.py", '    "preprocess": "preprocess",\n'),
+    ("pipeline/recipe_steps.py", "from components.report import settings as report\n"),
+    ("pipeline/recipe_steps.py", '    "preprocess": preprocess,\n'),
+    ("pipeline/recipe_steps.py", '    "preprocess": "preprocess",\n'),
     ("pipeline/dag.py", "from components.report.component import report\n"),
     ("pipeline/dag.py", PREPROCESS),
     ("pipeline/placement.py", '    "preprocess": (2, 4),\n'),

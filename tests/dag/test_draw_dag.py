@@ -1,13 +1,16 @@
-"""The picture of the pipeline in the README is drawn from the compiled pipeline, and stays so."""
+"""The pictures of the pipelines in the documentation are drawn from the compiled pipelines, and stay so."""
 
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from pipeline import draw_dag
 from pipeline.ir_shape import read
 
-PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "dag.svg"
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+PICTURES = {"demo": "dag.svg", "boats": "detection-dag.svg"}
 SVG = "{http://www.w3.org/2000/svg}"
 Compiled = Callable[..., str]
 
@@ -16,12 +19,13 @@ def words(svg: str) -> list[str]:
     return [element.text or "" for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_the_committed_picture_is_the_compiled_demo(compiled: Compiled, update_golden: bool) -> None:
-    drawn = draw_dag.draw(compiled("demo"))
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_committed_picture_is_the_compiled_recipe(compiled: Compiled, name: str, update_golden: bool) -> None:
+    picture, drawn = IMAGES / PICTURES[name], draw_dag.draw(compiled(name))
     if update_golden:
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        PICTURE.write_text(drawn, encoding="utf-8")
-    assert drawn == PICTURE.read_text(encoding="utf-8"), "run `make golden`"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_text(drawn, encoding="utf-8")
+    assert drawn == picture.read_text(encoding="utf-8"), "run `make golden`"
 
 
 def test_every_task_is_drawn_once_and_every_loop_named(compiled: Compiled) -> None:

@@ -19,7 +19,7 @@ GPU_MODULES = {f"components.{step}" for step in placement.GPU_STEPS}
 TYPES = {"STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "LIST", "STRUCT"}
 MOUNTED = "/dev/shm"
 # A laptop's recipe gives a task less memory than /dev/shm of a GPU task takes, which check 24 finds.
-ROOM_FOR_A_GPU = ("placement.memory_gb.train=16", "placement.memory_gb.predict=8")
+ROOM_FOR_A_GPU = [f"placement.memory_gb.{step}=16" for step in placement.GPU_STEPS]
 
 
 @pytest.fixture(params=EVERY, ids=[f"{name}-gpu-{gpu}" for name, gpu in EVERY])

@@ -70,3 +70,14 @@ def test_the_commands_end_with_one_line_and_2(command: list[str], tmp_path, monk
     ended = CliRunner().invoke(main, [*command, "--set", "round2.frozen_epochs=90"])
     assert (ended.exit_code, ended.stderr.count("\n"), list(tmp_path.iterdir())) == (2, 1, [])
     assert ended.stderr.startswith("error: round2 of skirt_length_labels with plain_cnn: train.frozen_epochs=90")
+
+
+def test_a_pipeline_without_attributes_is_looked_at_as_well() -> None:
+    boxes = {"name": "boxes", "pipeline": "detection"}
+    recipe_checks.refuse_contradictions(recipe.parse(boxes))
+    for text, message in (
+        ("boxes_prepare.size_px=100", "boxes_prepare: boxes_prepare.size_px=100 is no multiple of 32"),
+        ("split.train_share=0.95", "split: split.train_share and validation_share add up to 1.05"),
+    ):
+        with pytest.raises(RecipeError, match=f"^{message}"):
+            recipe_checks.refuse_contradictions(recipe.parse(boxes, [text]))

@@ -59,12 +59,15 @@ class Place:
 
     recipe: Path
     state: Path
+    timeout_s: float = 280
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "pipeline", *arguments, "--state", str(self.state)]
 
     def seamline(self, *arguments: str) -> dict:
-        done = subprocess.run(self.command(*arguments, "--json"), capture_output=True, text=True, timeout=280)
+        done = subprocess.run(
+            self.command(*arguments, "--json"), capture_output=True, text=True, timeout=self.timeout_s
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 

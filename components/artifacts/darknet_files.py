@@ -1,0 +1,91 @@
+"""Boxes in the files that darknet programs read: pictures beside their labels, lists of them, `.names` and `.data`.
+
+Every path is relative, so the folder can be moved; darknet is started in it. The labels of `images/x.jpg` are a line
+for each box, `class x_centre y_centre width height`, in shares of the picture's sides. pjreddie's darknet looks for
+them in `labels/x.txt`, AlexeyAB's in `images/x.txt`; they lie in both places.
+"""
+
+import argparse
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import boxes
+from components.errors import DataError, StepError
+
+NAMES, DATA, BACKUP = "detector.names", "detector.data", "backup"
+LISTS = {"train": "train.txt", "validation": "valid.txt", "test": "test.txt"}
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_PNG = b"\x89PNG"
+_CORNERS = ("x_min", "y_min", "x_max", "y_max")
+
+
+def label(class_index: int, x_min: float, y_min: float, x_max: float, y_max: float) -> str:
+    """One line of a label file, without its end."""
+    centre = (x_min + x_max) / 2, (y_min + y_max) / 2
+    return f"{class_index} " + " ".join(f"{share:.6f}" for share in (*centre, x_max - x_min, y_max - y_min))
+
+
+def lay_out(reference: str, folder: Path) -> None:
+    """Writes the pictures of every split with their labels, the lists, `detector.names` and `detector.data`.
+
+    Args:
+        reference: of split boxes.
+        folder: to write into; made if it is not there.
+
+    Raises:
+        DataError: the reference has no splits, or an image_id that cannot name a file.
+    """
+    table = boxes.read(reference)
+    if table.stage != "split":
+        raise DataError(f"{reference} is at the stage {table.stage!r}; expected 'split', give the result of that step")
+    for name in ("images", "labels", BACKUP):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    labels = _labels(table)
+    for split, listed in LISTS.items():
+        paths = [_write(folder, image_id, data, labels) for image_id, data in boxes.pictures_of(reference, split)]
+        _write_lines(folder / listed, paths)
+    _write_lines(folder / NAMES, table.classes)
+    about = {"classes": len(table.classes), "train": LISTS["train"], "valid": LISTS["validation"]}
+    _write_lines(
+        folder / DATA, (f"{key} = {value}" for key, value in (about | {"names": NAMES, "backup": BACKUP}).items())
+    )
+
+
+def _labels(table: boxes.BoxTable) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {image_id: [] for image_id in table.pictures["image_id"].to_pylist()}
+    for row in table.boxes.select(["image_id", "class_index", *_CORNERS]).to_pylist():
+        found[row["image_id"]].append(label(row["class_index"], *(row[name] for name in _CORNERS)))
+    return found
+
+
+def _write(folder: Path, image_id: str, data: bytes, labels: Mapping[str, list[str]]) -> str:
+    """Writes a picture and its labels; returns the picture's path from the folder."""
+    if not _FILE_NAME.fullmatch(image_id):
+        raise DataError(f"image_id {image_id!r} cannot name a file; expected letters, digits, _ . and -")
+    path = f"images/{image_id}{'.png' if data.startswith(_PNG) else '.jpg'}"
+    (folder / path).write_bytes(data)
+    for place in ("labels", "images"):
+        _write_lines(folder / place / f"{image_id}.txt", labels[image_id])
+    return path
+
+
+def _write_lines(path: Path, lines: Iterable[Any]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def main() -> None:
+    """`python -m components.artifacts.darknet_files REFERENCE FOLDER`; a refusal is one line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m components.artifacts.darknet_files", description=__doc__)
+    parser.add_argument("reference", help="of split boxes: <data_root>/boxes/<digest>")
+    parser.add_argument("folder", type=Path, help="to write into")
+    given = parser.parse_args()
+    try:
+        lay_out(given.reference, given.folder)
+    except StepError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

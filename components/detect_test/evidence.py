@@ -1,0 +1,104 @@
+"""What a detector found on one split, and what was there to be found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from components.artifacts import boxes as box_tables
+from components.artifacts import detectors, reference
+from components.detect_test.settings import Inputs, Settings
+from components.errors import DataError
+from components.vision.detection import average_precision, cfg, judging, network, weights
+from components.vision.detection.average_precision import Curve
+from components.vision.detection.batches import Pictures, refuse_leak
+from components.vision.detection.detections import Choice, Detections
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Pictures, what is in them, and what was found; `judgement` in the order of the pictures."""
+
+    classes: Sequence[str]
+    pictures: Pictures
+    judgement: judging.Judgement
+    score_threshold: float
+
+    @cached_property
+    def curve(self) -> Curve:
+        """Precision and recall at IoU 0.5, all classes together."""
+        truths, found = self.pictures.truths, self.judgement.found
+        return average_precision.curve(
+            [average_precision.match(truths, found, kind) for kind in range(len(self.classes))]
+        )
+
+    @cached_property
+    def counted(self) -> list[Detections]:
+        """Found boxes from the score on that counts."""
+        return [found.take(found.scores >= self.score_threshold) for found in self.judgement.found]
+
+    @cached_property
+    def qualities(self) -> np.ndarray:
+        """(pictures,) panoptic quality of the boxes that count."""
+        pairs = zip(self.pictures.truths, self.counted, strict=True)
+        return np.array([average_precision.quality(truth, found) for truth, found in pairs])
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """The numbers, those that are not defined among them."""
+        precision, recall = self.curve.at(self.score_threshold)
+        truths = self.pictures.truths
+        return {
+            "ap50": self.judgement.ap50,
+            "ap50_95": self.judgement.ap,
+            "precision": precision,
+            "recall": recall,
+            "pictures": len(self.pictures),
+            "boxes": sum(int((~truth.groups).sum()) for truth in truths),
+            "found": sum(map(len, self.counted)),
+        }
+
+
+def gather(settings: Settings, inputs: Inputs) -> Evidence:
+    """Runs the detector on the split.
+
+    Raises:
+        DataError: other classes or another size than the detector's, pictures that it has learnt from, or none at all.
+    """
+    detector = detectors.read(inputs.detector)
+    refuse_leak(inputs.boxes)
+    table = box_tables.read(inputs.boxes)
+    pictures = Pictures(inputs.boxes, settings.split, 0, settings.threads)
+    _refuse_other(inputs, table, detector)
+    _refuse_known(inputs, pictures, detector, settings.split)
+    made = network.build(cfg.parse(detector.cfg, f"{inputs.detector}/{detectors.CFG}"), seed=0)
+    made.load(weights.read(detector.weights, made.shapes, inputs.detector)[1])
+    choice = Choice(settings.smallest_score, settings.nms_iou, settings.most_boxes)
+    found = judging.judge(made, pictures, choice, settings.batch)
+    return Evidence(detector.classes, pictures, found, settings.score_threshold)
+
+
+def _refuse_other(inputs: Inputs, table: box_tables.BoxTable, detector: detectors.Detector) -> None:
+    about = reference.read_index(inputs.detector, detectors.KIND)
+    for what, own, theirs in (
+        ("classes", list(table.classes), list(detector.classes)),
+        ("pictures of size", table.size_px, about["size_px"]),
+    ):
+        if own != theirs:
+            raise DataError(
+                f"{inputs.boxes} has {what} {own}, the detector {inputs.detector} {theirs}; test it on pictures that "
+                "were prepared as those it was trained on"
+            )
+
+
+def _refuse_known(inputs: Inputs, pictures: Pictures, detector: detectors.Detector, split: str) -> None:
+    """The test split must be new to the detector; the validation split has chosen its weights and may say so."""
+    if not len(pictures):
+        raise DataError(f"{inputs.boxes} has no picture in the split {split}; give split a larger share")
+    known = set(detector.learnt) & set(pictures.names) if split == "test" else set()
+    if known:
+        raise DataError(
+            f"leak: {len(known)} of the {len(pictures)} test pictures, for instance {min(known)}, were learnt by the "
+            f"detector {inputs.detector}; test it on the split that it was trained with"
+        )

@@ -1,0 +1,4 @@
+from components import entry
+from components.detect_train import settings, step
+
+entry.main(settings, step.run)

@@ -1,0 +1,39 @@
+"""What a training was asked and what it made, the same for both trainers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.detect_train.settings import Inputs, Settings
+from components.vision.detection.batches import Pictures
+from components.vision.detection.cfg import Section
+
+
+@dataclass(frozen=True)
+class Task:
+    """Pictures to learn from and to choose by, the network's configuration, and where unfinished work lies."""
+
+    inputs: Inputs
+    settings: Settings
+    classes: Sequence[str]
+    training: Pictures
+    validation: Pictures
+    sections: list[Section]
+    unfinished: str
+
+    @property
+    def iterations(self) -> int:
+        """In all."""
+        return self.sections[0].integer("max_batches")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Bytes of the weights file, iterations after which they were, text of the log, and the judgements on the way.
+
+    A judgement is a row `iteration`, `ap50`, `ap` (of 0.5 to 0.95) on the validation split.
+    """
+
+    weights: bytes
+    iteration: int
+    log: str
+    judgements: Sequence[dict[str, float]]

@@ -1,0 +1,107 @@
+"""Rows of the published CSV files -> rows of our tables; what cannot be used is refused with its reason."""
+
+import base64
+import binascii
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.artifacts import boxes, transfer_list
+
+BOX_COLUMNS = (
+    *("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax"),
+    *("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside"),
+)
+IMAGE_COLUMNS = ("ImageID", "Subset", "OriginalURL", "OriginalSize", "OriginalMD5", "Rotation")
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_ROTATION = re.compile(r"(0|90|180|270)(\.0*)?")
+
+
+def box_rows(found: pa.Table, labels: dict[str, int]) -> tuple[pa.Table, pa.Table]:
+    """The boxes of some labels: rows of `boxes.BOXES`, and of `boxes.REJECTED` where a box is none.
+
+    Args:
+        found: columns BOX_COLUMNS, all text.
+        labels: label to number of class.
+    """
+    names = pa.array(list(labels))
+    found = found.filter(pc.is_in(found["LabelName"], value_set=names))
+    corners = ("XMin", "YMin", "XMax", "YMax")
+    numeric = pc.match_substring_regex(found["XMin"], _NUMBER)
+    for corner in corners[1:]:
+        numeric = pc.and_(numeric, pc.match_substring_regex(found[corner], _NUMBER))
+    numbers = [pc.cast(pc.if_else(numeric, found[corner], "nan"), pa.float64()) for corner in corners]
+    x_min, y_min, x_max, y_max = numbers
+    sound = pc.and_(_rises(x_min, x_max), _rises(y_min, y_max))
+    classes = pc.take(pa.array(labels.values(), pa.int16()), pc.index_in(found["LabelName"], value_set=names))
+    flags = [pc.equal(found[f"Is{name.title().replace('_', '')}"], "1") for name in boxes.FLAGS]
+    table = pa.Table.from_arrays([found["ImageID"], classes, *numbers, *flags], schema=boxes.BOXES)
+    return table.filter(sound), _refused_boxes(found.filter(pc.invert(sound)))
+
+
+def picture_rows(found: pa.Table, ids: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """The pictures with some ids: rows of `boxes.PICTURES` with a column Subset, and of `boxes.REJECTED`.
+
+    Args:
+        found: columns IMAGE_COLUMNS, all text.
+        ids: of the pictures that have boxes.
+    """
+    found = found.filter(pc.is_in(found["ImageID"], value_set=ids))
+    sound, refused = [], []
+    for row in found.to_pylist():
+        problem = _problem(row)
+        if problem:
+            refused.append({"image_id": row["ImageID"], "url": row["OriginalURL"], "reason": problem})
+        else:
+            sound.append(_picture(row))
+    schema = boxes.PICTURES.append(pa.field("Subset", pa.string()))
+    return boxes.rows(schema, sound), boxes.rows(boxes.REJECTED, refused)
+
+
+def _rises(low: pa.ChunkedArray, high: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whether 0 <= low < high <= 1; never where one is no number."""
+    inside = pc.and_(pc.greater_equal(low, 0.0), pc.less_equal(high, 1.0))
+    return pc.and_(inside, pc.less(low, high))
+
+
+def _refused_boxes(found: pa.Table) -> pa.Table:
+    corners = ("XMin", "XMax", "YMin", "YMax")
+    told = (" ".join(f"{corner}={row[corner]}" for corner in corners) for row in found.to_pylist())
+    reasons = [f"no box: {numbers}; expected 0 <= min < max <= 1" for numbers in told]
+    columns = [found["ImageID"], pa.array([""] * len(reasons), pa.string()), pa.array(reasons, pa.string())]
+    return pa.Table.from_arrays(columns, schema=boxes.REJECTED)
+
+
+def _problem(row: dict[str, str]) -> str:
+    if not transfer_list.object_name(row["OriginalURL"]):
+        return f"no address of a file: OriginalURL={row['OriginalURL']!r}"
+    if row["Rotation"] not in ("", "nan") and not _ROTATION.fullmatch(row["Rotation"]):
+        return f"unknown rotation: Rotation={row['Rotation']!r}; expected 0, 90, 180, 270 or nothing"
+    return ""
+
+
+def _picture(row: dict[str, str]) -> dict[str, object]:
+    size = row["OriginalSize"] if len(row["OriginalSize"]) < 16 else ""
+    return {
+        "image_id": row["ImageID"],
+        "url": row["OriginalURL"],
+        "bytes": int(size) if size.isdecimal() else -1,
+        "md5": _hex(row["OriginalMD5"]),
+        "rotation": 0 if row["Rotation"] in ("", "nan") else int(float(row["Rotation"])),
+        "file": "",
+        "width": 0,
+        "height": 0,
+        "split": "",
+        "group": -1,
+        "Subset": row["Subset"],
+    }
+
+
+def _hex(md5: str) -> str:
+    """Hex digits of an MD5 in base64; nothing for what is none."""
+    try:
+        digest = base64.b64decode(md5, validate=True)
+    except binascii.Error:
+        return ""
+    return digest.hex() if len(digest) == 16 else ""
