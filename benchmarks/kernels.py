@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.ingest import hamming
-from components.vision import bootstrap, metrics
+from components.vision import bootstrap, hamming, metrics
 from pipeline import code_identity
 from pipeline.recipe import STEPS
 

@@ -11,9 +11,9 @@ from components.errors import SettingsError
 from pipeline.engine import graph
 from pipeline.engine.records import Task
 from pipeline.errors import RecipeError
-from pipeline.recipe import STEPS
+from pipeline.recipe_steps import STEPS
 
-NO_TABLES = ("name", "start")  # entries of an attribute or a model beside its tables of knobs
+NO_TABLES = ("name", "seed", "start")  # entries of an attribute or a model beside its tables of knobs
 
 
 def typed(task: Task, changes: Mapping[str, str]) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def _typed(task: Task, step: str, path: str, text: str) -> Any:
         _refuse_unread(task, step, path, text)
         return _value(module.Settings, inside[-1], path, text)
     if name in {field.name for field in fields(module.Inputs)}:
+        _refuse_overruled_seed(task, name, text)
         return text  # the engine knows its type
     if inside:  # as in a recipe, where the knobs of all tasks have one table each
         hint = knobs.nearest(inside[-1], knobs.types_of(module.Settings))
@@ -55,6 +56,14 @@ def _refuse_unread(task: Task, step: str, path: str, text: str) -> None:
     if table not in known or len(knob) != 1:
         hint = knobs.nearest(table, known) or f"; give --set {layer}.{known[-1]}.KNOB=VALUE"
         raise RecipeError(f"--set {path}={text}: {task.label} reads no {path}{hint}")
+
+
+def _refuse_overruled_seed(task: Task, name: str, text: str) -> None:
+    own = (task.inputs.parameters.get("model") or {}).get(entry.SEED)
+    if name == entry.SEED and own is not None:
+        raise RecipeError(
+            f"the model has its own seed {own}, which counts before seed={text}; give --set model.seed={text}"
+        )
 
 
 def _refuse_overruled(task: Task, step: str, name: str, text: str) -> None:

@@ -8,10 +8,18 @@ from pathlib import Path
 
 import click
 
-from pipeline import gc_command, images_command, remote_command, run_commands, watch_command
+from pipeline import gc_command, images_command, remote_command, run_commands, study_command, watch_command
 from pipeline.command_errors import OneLineErrors
 from pipeline.errors import PipelineError
-from pipeline.options import gpu_hours_option, json_option, launcher_option, set_option, state_option, strict_option
+from pipeline.options import (
+    gpu_hours_option,
+    json_option,
+    launcher_option,
+    pin_images_option,
+    set_option,
+    state_option,
+    strict_option,
+)
 from pipeline.output import print_json, stdout
 from pipeline.serve_command import serve
 
@@ -34,6 +42,7 @@ for command in (
     watch_command.watch,
     watch_command.rollback,
     gc_command.gc,
+    study_command.study,
     images_command.images_group,
 ):
     main.add_command(command)
@@ -61,14 +70,15 @@ def run(
 ) -> None:
     """Run RECIPE (a file, or a name like `demo`) on this machine."""
     from pipeline import compile as compiling
-    from pipeline import cost, local, running
+    from pipeline import cost, launchers, local, running
     from pipeline import recipe as recipes
 
     read = recipes.load(recipe, overrides)
     with running.terminal().status("Compiling the pipeline"):
         text = compiling.compile_recipe(read)
-    if launcher == "docker":
-        text = images_command.pinned_here(text)
+    place = launchers.place(launcher, state_dir)
+    place.ask()  # before anything is made
+    text = place.pinned(text)
     engine = local.open_engine(state_dir, launcher=launcher, strict=strict)
     engine.refuse_if_busy()  # before the data: a folder that cannot be used is said at once
     with running.terminal().status("Preparing the data"):
@@ -85,7 +95,7 @@ def run(
 @click.argument("recipe")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The YAML file to write.")
 @strict_option
-@click.option("--pin-images", is_flag=True, help="Images by the digests that `seamline images push` gave them.")
+@pin_images_option
 @gpu_hours_option
 @set_option
 def compile_command(recipe: str, output: Path, strict: bool, pin_images: bool, overrides: tuple[str, ...]) -> None:
@@ -127,17 +137,23 @@ def score_command(answers: Path, submission: Path, reading: str, partial: bool, 
 
 
 @main.command("demo-data")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("what_and_out", nargs=-1, metavar="[contest|boats|folders] OUT")
 @click.option("--seed", default=0, show_default=True, help="Another seed draws other pictures.")
-@click.option("--images", type=int, help="Training pictures for each attribute; by default the usual number.")
-def demo_data(out: Path, seed: int, images: int | None) -> None:
-    """Draw a small data set in the contest's format into OUT, with every quirk of the real one."""
+@click.option(
+    "--images", type=int, help="Pictures: labelled ones of each attribute, or with boats; else the usual number."
+)
+def demo_data(what_and_out: tuple[str, ...], seed: int, images: int | None) -> None:
+    """Draw a small data set into OUT, with every quirk of the real one.
+
+    It is in the contest's format, or, after the word boats, in that of Open Images, or, after the word folders, in a
+    folder per class.
+    """
     from pipeline import running
-    from pipeline.datasets import demo
+    from pipeline.datasets import registry
 
     with running.terminal().status("Drawing"):
-        made = demo.draw(out, seed=seed, images=demo.IMAGES if images is None else images)
-    click.echo(f"{made.folder}: rounds {', '.join(r['name'] for r in made.rounds)}, answers {made.answers}")
+        said = registry.draw(what_and_out, seed, images)
+    click.echo(said)
 
 
 @main.command("doctor")

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -10,33 +11,50 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts import reference, storage
-from pipeline import launchers, recipe_loops, rounds, strict_kfp
+from pipeline import launchers, recipe_loops, rounds, strict_kfp, study_table
 from pipeline.engine import process
 from pipeline.engine.budget import Demand
 from pipeline.engine.reader import Reader
-from pipeline.engine.records import Run
+from pipeline.engine.records import Run, Task
 from pipeline.engine.runner import Engine
-from pipeline.engine.states import RunState
+from pipeline.engine.states import RunState, TaskState
 from pipeline.engine.store import Store
 from pipeline.engine.tools import Hooks
 from pipeline.errors import RecipeError
 from pipeline.recipe import Recipe, dataset_arguments
+from pipeline.recipe_steps import ROUNDS, SOURCE
 
 REFERENCE = re.compile(rf"^.+/({'|'.join(reference.KINDS)})/[0-9a-f]{{32}}$")
 MOST_THREADS = 64  # a step given thousands does nothing but switch between them
-REPORT_RESULT = ("report", "report")  # task name, output parameter
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The number that a run is known by, with its interval where there is one, and what it was measured on."""
+
+    name: str
+    value: float
+    on: str
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Results:
     """Where the results of a finished run of our pipeline lie, as local paths or gs:// addresses.
 
-    `submission` is empty where the data asks no questions.
+    Attributes:
+        report: the page.
+        scores: all numbers.
+        headline: the one of them to show first; None where nothing could be measured.
+        submission: empty where the data asks no questions; None where the pipeline makes no submission.
+        table: of a study: its variants, for people.
     """
 
-    submission: str
     report: str
     scores: dict[str, Any]
+    headline: Headline | None
+    submission: str | None = None
+    table: str = ""
 
 
 def open_engine(state_dir: Path, must_exist: bool = False, launcher: str = "process", strict: bool = False) -> Engine:
@@ -62,6 +80,7 @@ def make_engine(store: Store, launcher: str = "process", strict: bool = False) -
     hooks = Hooks(
         code_identity=place.code_identity,
         image_identity=place.image_identity,
+        pinned=place.pinned,
         still_valid=references_exist,
         environment=environment,
     )
@@ -73,22 +92,45 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
     """The parameters that a run on this machine needs beside the recipe's own, and the path of the hidden answers.
 
     Raises:
-        RecipeError: neither `--data` nor the recipe says where the rounds are, or they have none of its attributes.
+        RecipeError: neither `--data` nor the recipe says where the rounds are, or they have none of its attributes; or
+            the data is one folder, and is not there.
     """
+    if recipe.pipeline.data == SOURCE:
+        return {SOURCE: _source(recipe, data, state_dir), "data_root": _data_root(recipe, state_dir)}, ""
     answers = ""
     if data:
         found = rounds.discover(data)
     elif recipe.data.dataset:
         from pipeline.datasets import registry  # draws pictures, which a command that only looks need not wait for
 
-        made = registry.build(recipe.data.dataset, state_dir.resolve() / "datasets", dataset_arguments(recipe))
+        made = registry.build(recipe.data.dataset, _datasets(state_dir), dataset_arguments(recipe))
         found = [rounds.describe(r["name"], r["uri"]) for r in made.rounds]
         answers = str(made.answers)
     elif recipe.data.rounds:
-        found = [rounds.describe(f"round{i}", _absolute(uri)) for i, uri in enumerate(recipe.data.rounds, start=1)]
+        found = [rounds.describe(f"round{i}", absolute(uri)) for i, uri in enumerate(recipe.data.rounds, start=1)]
     else:
         raise RecipeError("no data: give --data DIR, or [data] rounds or dataset in the recipe")
     return parameters(recipe, found, state_dir), answers
+
+
+def _source(recipe: Recipe, data: str, state_dir: Path) -> str:
+    """The folder or address of the data of a recipe that knows no rounds; empty where its settings name all files."""
+    if recipe.data.dataset and not data:
+        from pipeline.datasets import registry
+
+        return str(registry.made(recipe.data.dataset, _datasets(state_dir), dataset_arguments(recipe)))
+    given = data or recipe.data.source
+    if given and not storage.is_remote(given) and not Path(given).is_dir():
+        raise RecipeError(f"{given} is no folder of this machine; give the one that holds the data's files")
+    return absolute(given) if given else ""
+
+
+def _datasets(state_dir: Path) -> Path:
+    return state_dir.resolve() / "datasets"
+
+
+def _data_root(recipe: Recipe, state_dir: Path) -> str:
+    return absolute(recipe.head.data_root or str(state_dir / "data"))
 
 
 def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> dict[str, Any]:
@@ -97,10 +139,10 @@ def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> 
     Raises:
         RecipeError: the rounds have none of the recipe's attributes.
     """
-    data_root = _absolute(recipe.head.data_root or str(state_dir / "data"))
+    data_root = _data_root(recipe, state_dir)
     attributes = _present(recipe, found)
     for_tasks = functools.partial(recipe_loops.for_tasks, generations=recipe.generations)
-    given = {"rounds": found, "data_root": data_root, "attributes": for_tasks("attributes", attributes)}
+    given = {ROUNDS: found, "data_root": data_root, "attributes": for_tasks("attributes", attributes)}
     if recipe.generations.start == "champion":
         names = [item["name"] for item in attributes]
         from pipeline import champion_start
@@ -111,11 +153,11 @@ def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> 
 
 def left_out(recipe: Recipe, given: Mapping[str, Any]) -> list[str]:
     """The recipe's attributes that `prepare` found no trace of in the data."""
-    present = {item["name"] for item in given["attributes"]}
+    present = {item["name"] for item in given.get("attributes", [])}
     return [item["name"] for item in recipe.attributes if item["name"] not in present]
 
 
-def _absolute(address: str) -> str:
+def absolute(address: str) -> str:
     """A local path seen from the root: steps run in folders of their own."""
     return address if storage.is_remote(address) else str(Path(address).resolve())
 
@@ -123,7 +165,7 @@ def _absolute(address: str) -> str:
 def _present(recipe: Recipe, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The recipe's attributes that the data has: any subset of a contest's attributes makes a run."""
     in_data = rounds.attributes_in(found)
-    wanted = [item for item in recipe.attributes if not in_data or item["name"] in in_data]
+    wanted = recipe_loops.present(recipe, in_data)
     if not wanted:
         names = ", ".join(item["name"] for item in recipe.attributes)
         raise RecipeError(f"the data has {', '.join(sorted(in_data))}, the recipe wants {names}: nothing to learn")
@@ -137,17 +179,43 @@ def interrupted(run: Run) -> bool:
 
 def results(reader: Reader, run_id: str) -> Results | None:
     """The results of a run, or None for a pipeline that has no report of ours or has not come so far."""
-    task_name, parameter = REPORT_RESULT
-    made = [t.outputs.parameters.get(parameter) for t in reader.tasks(run_id) if t.name == task_name]
-    where = next((str(value) for value in made if value), "")
-    if not where or not references_exist({parameter: where}):
+    for task in reader.tasks(run_id):
+        if task.name in _RESULTS_OF and task.state is TaskState.SUCCEEDED:
+            return _RESULTS_OF[task.name](task)
+    return None
+
+
+def _of_report(task: Task) -> Results | None:
+    where = str(task.outputs.parameters["report"])
+    if not references_exist({"report": where}):
         return None
     submission = storage.join(where, "submission.csv")
-    return Results(
-        submission=submission if storage.size(submission) else "",
-        report=storage.join(where, "report.html"),
-        scores=json.loads(storage.read_bytes(storage.join(where, "scores.json"))),
-    )
+    scores = json.loads(storage.read_bytes(storage.join(where, "scores.json")))
+    total = scores["total"].get("map") or {"value": None}
+    known = total["value"] is not None
+    headline = Headline("mAP", total["value"], "validation", (total["low"], total["high"])) if known else None
+    found = submission if storage.size(submission) else ""
+    return Results(storage.join(where, "report.html"), scores, headline, found)
+
+
+def _of_detect_test(task: Task) -> Results | None:
+    page, metrics = (task.outputs.artifacts[name][0] for name in ("page", "metrics"))
+    if not storage.exists(page.uri):
+        return None
+    ap50 = float(str(task.outputs.parameters["ap50"]))
+    split = str(task.inputs.parameters.get("split", "test"))
+    return Results(page.uri, dict(metrics.metadata), None if math.isnan(ap50) else Headline("AP50", ap50, split))
+
+
+def _of_study(task: Task) -> Results | None:
+    where = str(task.outputs.parameters["study"])
+    if not references_exist({"study": where}):
+        return None
+    found = json.loads(storage.read_bytes(storage.join(where, "study.json")))
+    return Results(storage.join(where, "study.html"), found, None, table=study_table.render(found))
+
+
+_RESULTS_OF = {"report": _of_report, "detect-test": _of_detect_test, "study": _of_study}
 
 
 def references_exist(outputs: Mapping[str, Any]) -> bool:

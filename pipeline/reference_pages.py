@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import click
 
 from components import knobs
-from pipeline import placement, recipe, recipe_tables
+from pipeline import placement, recipe_steps, recipe_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
@@ -95,13 +95,20 @@ def tables_of_no_step() -> str:
 
 def groups() -> str:
     """Which table of a recipe sets the knobs of which step."""
-    rows = [[f"`[{group}]`", f"`{step}`", _only_if(group)] for group, step in recipe.GROUPS.items()]
-    return _table(["table", "step", "left out when"], rows)
+    rows = [
+        [f"`[{group}]`", f"`{step}`", ", ".join(_pipelines_with(group)), _only_if(group)]
+        for group, step in recipe_steps.GROUPS.items()
+    ]
+    return _table(["table", "step", "`pipeline`", "left out when"], rows)
+
+
+def _pipelines_with(group: str) -> list[str]:
+    return [name for name, one in recipe_steps.PIPELINES.items() if group in one.groups]
 
 
 def _only_if(group: str) -> str:
     switches = sorted(name for name, kind in knobs.types_of(recipe_tables.Generations).items() if kind is bool)
-    off = [switch for switch in switches if group not in recipe.groups_in(_without(switch))]
+    off = [switch for switch in switches if group not in recipe_steps.groups_in(_without(switch))]
     return ", ".join(f"`generations.{switch} = false`" for switch in off)
 
 
@@ -113,7 +120,7 @@ def _without(switch: str) -> recipe_tables.Generations:
 def own_tables() -> str:
     """Which tables of knobs one attribute or one model may have."""
     rows = [
-        [f"`[{loop}.NAME.…]`", ", ".join(f"`{table}`" for table in recipe.tables_of(loop))]
+        [f"`[{loop}.NAME.…]`", ", ".join(f"`{table}`" for table in recipe_steps.tables_of(loop))]
         for loop in recipe_tables.LOOPS
     ]
     return _table(["of", "tables"], rows)
@@ -121,7 +128,7 @@ def own_tables() -> str:
 
 def settings_of_steps() -> str:
     """A chapter for every step: inputs, knobs, results, artifacts."""
-    return "\n\n".join(_chapter(name, module) for name, module in recipe.STEPS.items())
+    return "\n\n".join(_chapter(name, module) for name, module in recipe_steps.STEPS.items())
 
 
 def _chapter(name: str, module: ModuleType) -> str:
@@ -144,11 +151,11 @@ def _chapter(name: str, module: ModuleType) -> str:
 
 def _tables_that_set(step: str) -> Iterator[str]:
     """The recipe's tables that set a step's knobs, weakest first."""
-    own = [group for group, of in recipe.GROUPS.items() if of == step]
+    own = [group for group, of in recipe_steps.GROUPS.items() if of == step]
     tables = own if step in own else [step, *own]
     yield from (f"`[{table}]`" for table in tables)
     for loop in recipe_tables.LOOPS:
-        yield from (f"`[{loop}.NAME.{table}]`" for table in tables if table in recipe.tables_of(loop))
+        yield from (f"`[{loop}.NAME.{table}]`" for table in tables if table in recipe_steps.tables_of(loop))
 
 
 def _knob_table(cls: type) -> str:
@@ -204,7 +211,7 @@ def table_of_steps() -> str:
     """One row for every step: what it takes, what it makes, and where it runs."""
     return _table(
         ["step", "what it does", "reads", "writes", "shows", "image", "GPU", "CPU, memory", "cached"],
-        [_row(name, module) for name, module in recipe.STEPS.items()],
+        [_row(name, module) for name, module in recipe_steps.STEPS.items()],
     )
 
 

@@ -58,13 +58,7 @@ class Outcome:
         if self.judged:
             lines += ["", "against the hidden answers:", score.render(self.judged)]
         if self.results:
-            own = show.score_in_words(self.results)
-            lines += [
-                "",
-                f"validation   {own}",
-                f"submission   {_from_here(self.results.submission) or 'none: the data asks no questions'}",
-                f"report       {_from_here(self.results.report)}",
-            ]
+            lines += ["", *_told(self.results)]
         if run.state in (RunState.FAILED, RunState.CANCELED) or local.interrupted(run):
             lines += ["", f"seamline retry {run.run_id[:8]} goes on where it stopped"]
         if run.state is RunState.PENDING:
@@ -128,6 +122,16 @@ def outcome(reader: Reader, run: Run) -> Outcome:
         executed=sum(t.state is TaskState.SUCCEEDED and not t.cached for t in tasks),
         reused=sum(t.cached for t in tasks),
     )
+
+
+def _told(found: local.Results) -> Iterator[str]:
+    if found.table:
+        yield from (found.table, "")
+    else:
+        yield f"{found.headline.on if found.headline else 'validation':<12} {show.score_in_words(found)}"
+    if found.submission is not None:
+        yield f"submission   {_from_here(found.submission) or 'none: the data asks no questions'}"
+    yield f"report       {_from_here(found.report)}"
 
 
 def _judged(found: local.Results | None, answers: Path) -> score.Result | None:

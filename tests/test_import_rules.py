@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATIONS = ("components.knobs", "components.errors", "components.entry", "components.progress", "components.idle")
+FOUNDATIONS = (
+    *("components.knobs", "components.errors", "components.entry", "components.progress", "components.idle"),
+    "components.page",
+    "components.usage",
+)
 LIBRARIES = ("components.artifacts", "components.vision")
 ARRAYS = ("numpy", "pandas", "pyarrow")
 FOREIGN = "any library"
@@ -40,12 +44,15 @@ RULES = (
             *ARRAYS,
             "google",
             "google_crc32c",
+            "httpx",
             "requests",
             "safetensors",
             "urllib3",
         ),
     ),
+    Rule("components/vision/network.py", FOUNDATIONS),  # read where recipes are checked
     Rule("components/vision/*", (*LIBRARIES, *FOUNDATIONS, FOREIGN), ("kfp", "google")),
+    Rule("components/train/settings.py", ("components.knobs", "components.vision.network")),
     Rule("components/*/settings.py", ("components.knobs",)),
     Rule("components/*/component.py", ("components.declare", "components.images", "components.{step}.settings")),
     Rule("components/*/*", ("components.{step}", *LIBRARIES, *FOUNDATIONS, FOREIGN), ("kfp", "google")),
@@ -53,18 +60,20 @@ RULES = (
     Rule("components/*.py", FOUNDATIONS),
     Rule(
         "pipeline/recipe*.py",
-        ("components.*.settings", *FOUNDATIONS[:3], "pipeline.errors", "pipeline.recipe", "pipeline.recipe_tables"),
+        ("components.*.settings", *FOUNDATIONS[:3], "pipeline.errors", "pipeline.recipe", "pipeline.recipe_*"),
     ),
     Rule("pipeline/dag.py", ("components.*.component", "pipeline.recipe", "pipeline.placement", "kfp")),
+    Rule("pipeline/detection_dag.py", ("components.*.component", "pipeline.recipe", "kfp")),
+    Rule("pipeline/study_dag.py", ("components.*.component", "pipeline.dag", "pipeline.recipe", "kfp")),
     Rule("pipeline/placement.py", ("components.images", "pipeline.recipe", "pipeline.recipe_tables", "kfp")),
     Rule(
         "pipeline/compile.py",
-        ("components.knobs", "pipeline.dag", "pipeline.placement", "pipeline.recipe", "pipeline.recipe_*", "kfp"),
+        ("components.knobs", "pipeline.*dag", "pipeline.placement", "pipeline.recipe", "pipeline.recipe_*", "kfp"),
     ),
     Rule("pipeline/code_identity.py", ()),
     Rule("pipeline/engine/*launch*", ("pipeline.engine", "pipeline.errors", "yaml", "docker", "kubernetes")),
     Rule("pipeline/engine/docker_*", ("pipeline.engine", "pipeline.errors", "docker")),
-    Rule("pipeline/engine/kubernetes_api.py", ("pipeline.engine", "pipeline.errors", "kubernetes", "urllib3")),
+    Rule("pipeline/engine/kubernetes_api.py", ("pipeline.engine", "pipeline.errors", "kubernetes", "urllib3", "yaml")),
     Rule("pipeline/engine/*", ("pipeline.engine", "pipeline.errors", "yaml", "croniter", "cron_descriptor")),
     Rule(
         "pipeline/server/*",

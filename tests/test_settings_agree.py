@@ -14,16 +14,26 @@ import pytest
 from components import entry, knobs
 from pipeline import compile as compiler
 from pipeline import recipe
+from pipeline.recipe_steps import PIPELINES
 
 ROOT = Path(__file__).resolve().parent.parent
 KFP_TYPES = {str: "String", int: "Integer", float: "Float", bool: "Boolean", list: "List", dict: "Dict"}
 OWN_FLAGS = {"help", "executor-input", "out"}
 STEPS = sorted(recipe.STEPS)
-SMALLEST: dict[str, Any] = {"name": "smallest", "attributes": {"one": {}}, "models": {"one": {}}}
+SMALLEST: dict[str, dict[str, Any]] = {
+    "main": {"name": "smallest", "attributes": {"one": {}}, "models": {"one": {}}},
+    "detection": {"name": "smallest", "pipeline": "detection"},
+    "study": {"name": "smallest", "pipeline": "study", "attributes": {"one": {}}, "models": {"one": {}}},
+}
 
 
 def declared(settings: ModuleType) -> set[str]:
     return {f.name for cls in (settings.Inputs, settings.Settings) for f in fields(cls)}
+
+
+def smallest_with(step: str) -> dict[str, Any]:
+    """The smallest recipe for a pipeline that has the step."""
+    return next(SMALLEST[name] for name, one in PIPELINES.items() if step in one.groups.values())
 
 
 def component_of(step: str) -> Any:
@@ -64,7 +74,7 @@ def test_the_command_line_has_a_flag_for_every_input_and_knob(step: str, capsys:
 @pytest.mark.parametrize(("group", "step"), sorted(recipe.GROUPS.items()))
 def test_a_recipe_takes_every_knob_of_every_group_and_makes_it_a_root_parameter(group: str, step: str) -> None:
     defaults = knobs.as_mapping(recipe.STEPS[step].Settings())
-    read = recipe.parse(SMALLEST | {group: defaults})
+    read = recipe.parse(smallest_with(step) | {group: defaults})
     own = {
         n
         for n in compiler.root_parameters(read)
@@ -78,7 +88,7 @@ def test_a_recipe_takes_every_knob_of_every_group_and_makes_it_a_root_parameter(
 def test_a_recipe_takes_no_input_of_a_step_as_a_knob(step: str) -> None:
     for field in fields(recipe.STEPS[step].Inputs):
         with pytest.raises(recipe.RecipeError, match=f"{step}.{field.name} is not a setting"):
-            recipe.parse(SMALLEST | {step: {field.name: "x"}})
+            recipe.parse(smallest_with(step) | {step: {field.name: "x"}})
 
 
 @pytest.mark.slow

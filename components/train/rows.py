@@ -10,7 +10,7 @@ from components.artifacts import pseudo as pseudo_rows
 from components.artifacts import reference, shards
 from components.errors import DataError
 from components.train.settings import Settings
-from components.vision import targets, view_index
+from components.vision import targets, tasks, view_index
 from components.vision.batches import Pictures, TrainingSet
 from components.vision.train_loop import ValidationSet
 
@@ -67,8 +67,9 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str) -
     views = settings.views or index["views"]
     labelled = view_index.find(inputs, groups.train, views)
     labelled = labelled.take(labelled.weight > 0)
-    soft = targets.soft_targets(
-        list(labelled.label), settings.targets, smoothing=settings.label_smoothing, ordinal=index["ordinal"]
+    task = tasks.of(index)
+    soft = targets.task_targets(
+        task.name, list(labelled.label), settings.targets, smoothing=settings.label_smoothing, ordinal=index["ordinal"]
     )
     held_out = view_index.find(inputs, groups.fold, [])
     refuse_leak(labelled, held_out, "labelled")
@@ -85,7 +86,7 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str) -
     pictures = Pictures(labelled, settings.cache_mb, settings.threads)
     if not pictures.in_memory and not shards.fits_cache(labelled.files):
         progress.log("the shards are more than the cache holds: pictures come one by one; raise SEAMLINE_CACHE_MB")
-    return TrainingSet(pictures, soft.astype(np.float32), weights.astype(np.float32))
+    return TrainingSet(pictures, task.encode(soft).astype(np.float32), weights.astype(np.float32))
 
 
 def validation_set(inputs: str, groups: Groups, settings: Settings) -> ValidationSet | None:
@@ -95,8 +96,10 @@ def validation_set(inputs: str, groups: Groups, settings: Settings) -> Validatio
     if not len(found):
         return None
     labels = [str(label) for label in found.label]
-    soft = targets.soft_targets(labels, settings.targets, ordinal=index["ordinal"])
-    return ValidationSet(Pictures(found, settings.cache_mb, settings.threads), soft, labels, view=0)
+    task = tasks.of(index)
+    soft = targets.task_targets(task.name, labels, settings.targets, ordinal=index["ordinal"])
+    pictures = Pictures(found, settings.cache_mb, settings.threads)
+    return ValidationSet(pictures, task.encode(soft), labels, view=0, task=task)
 
 
 def refuse_leak(training: view_index.Records, held_out: view_index.Records, kind: str) -> None:

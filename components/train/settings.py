@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.knobs import given, knob
+from components.vision import network
 
 RESULTS = {"checkpoint": "reference of kind checkpoints: weights, validation predictions, history"}
 ARTIFACTS = {
@@ -24,7 +25,7 @@ _NAMES = (
     "EfficientNetV2B3 EfficientNetV2S EfficientNetV2M EfficientNetV2L ConvNeXtTiny ConvNeXtSmall ConvNeXtBase "
     "EfficientNetLite0 small_cnn small_resnet small_separable tiny_cnn tiny_resnet"
 )
-BACKBONES = tuple(_NAMES.split())
+BACKBONES = (*_NAMES.split(), *network.ZOO)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Settings:
     weights: str = knob(
         "imagenet", "of the backbone where nothing is started from: none, imagenet, or a file, local or gs://"
     )
+    network: dict[str, Any] = knob(
+        {},
+        "what an own network (shathenet_*, lean_*) has otherwise: activation, stages and so on; see docs/networks.md",
+    )
     restart: bool = knob(False, "ignore the start checkpoint and begin with `weights`")
     dropout: float = knob(0.3, "share of features dropped before the head", at_least=0, at_most=0.95)
     views: list[str] = knob([], "views of the shards to learn from; empty: all")
@@ -65,6 +70,11 @@ class Settings:
         "y60m40",
         "how a label with fuzzy classes becomes a target",
         choices=("hard", "y60m40", "m10", "josephpai", "ordinal"),
+    )
+    loss: str = knob(
+        "task",
+        "what is minimised: the loss of the attribute's task, or, where one class is right, focal or brier",
+        choices=("task", "focal", "brier"),
     )
     label_smoothing: float = knob(
         0.0, "share of every target spread evenly; harmful for a teacher", at_least=0, at_most=0.9
@@ -85,13 +95,23 @@ class Settings:
     epochs: int = knob(10, "longest training", unit="epochs", at_least=1)
     frozen_epochs: int = knob(1, "of them with a frozen backbone, only the head learns", unit="epochs", at_least=0)
     batch_size: int = knob(32, "rows of a step, over all GPUs together", unit="pictures", at_least=1)
-    optimiser: str = knob("adam", "kind of optimiser; sgd has Nesterov momentum 0.9", choices=("adam", "adamw", "sgd"))
+    optimiser: str = knob(
+        "adam",
+        "kind of optimiser; sgd has Nesterov momentum 0.9, gradient_descent none",
+        choices=("adam", "adamw", "sgd", "gradient_descent", "rmsprop", "adagrad", "lion"),
+    )
     learning_rate: float = knob(1e-4, "highest rate once the backbone learns", at_least=0)
     head_learning_rate: float = knob(1e-3, "rate while the backbone is frozen", at_least=0)
     backbone_share: float = knob(1.0, "the backbone's learning rate as a share of the head's", at_least=0, at_most=1)
-    schedule: str = knob("cosine", "how the rate falls after the warm-up", choices=("cosine", "steps", "constant"))
+    schedule: str = knob(
+        "cosine",
+        "how the rate falls after the warm-up; inverse: as 1/t",
+        choices=("cosine", "linear", "exponential", "inverse", "steps", "constant"),
+    )
     warmup_epochs: float = knob(0.5, "linear rise of the rate", unit="epochs", at_least=0)
-    final_share: float = knob(0.01, "cosine's last rate as a share of the highest", at_least=0, at_most=1)
+    final_share: float = knob(
+        0.01, "the last rate as a share of the highest, but for steps and constant", at_least=0, at_most=1
+    )
     decay_at: list[float] = knob(
         [0.5, 0.75], "shares of the way at which `steps` lowers the rate", at_least=0, at_most=1
     )
@@ -110,6 +130,7 @@ class Settings:
         "of the arithmetic; auto: float16 where GPUs are made for it",
         choices=("auto", "off", "float16", "bfloat16"),
     )
+    gradient_check: bool = knob(False, "before training, compare the network's gradients with finite differences")
     cache_mb: int = knob(4000, "decoded pictures kept in memory if they all fit", unit="MB", at_least=0)
     threads: int = knob(2, "pictures decoded at a time", at_least=1, at_most=256)
 
@@ -118,4 +139,4 @@ class Settings:
         if self.frozen_epochs > self.epochs:
             why = f"exceeds epochs={self.epochs}; lower it, 0 trains everything from the start"
             return f"frozen_epochs={self.frozen_epochs} {why}"
-        return ""
+        return network.contradiction(self.backbone, self.network)

@@ -12,7 +12,7 @@ from components import progress
 from components.artifacts import checkpoint, reference, shards, storage
 from components.errors import DataError
 from components.train.settings import Inputs, Settings
-from components.vision import view_index
+from components.vision import tasks, view_index
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,20 @@ def find_start(inputs: Inputs, settings: Settings, index: dict[str, Any], judgin
 
 
 def _refuse_other(uri: str, settings: Settings, index: dict[str, Any]) -> None:
-    """Raises DataError where a checkpoint is of another attribute, other classes or another backbone."""
+    """Raises DataError where a checkpoint is of another attribute, other classes or another backbone or network."""
     about = reference.read_index(uri, checkpoint.KIND)
+    about["network"] = about.get("settings", {}).get("network", {})
     for what, own in (
         ("attribute", index["attribute"]),
         ("classes", index["classes"]),
+        ("task", index.get("task", tasks.ONE_OF_K)),
         ("backbone", settings.backbone),
+        ("network", settings.network),
     ):
-        if about[what] != own:
+        theirs = about.get(what, tasks.ONE_OF_K)
+        if theirs != own:
             raise DataError(
-                f"the start {uri!r} has {what} {about[what]!r}, this training {own!r}; "
+                f"the start {uri!r} has {what} {theirs!r}, this training {own!r}; "
                 "start from a checkpoint of the same, or set restart"
             )
 

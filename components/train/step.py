@@ -18,12 +18,14 @@ from components.errors import SettingsError
 from components.train import curves, rows
 from components.train.settings import Inputs, Settings
 from components.train.start import Start, find_start, portable_weights
-from components.vision import calibration, inference, learner, train_loop
+from components.vision import gradient_check, inference, learner, memory, tasks, train_loop
 from components.vision import model as models
 from components.vision.batches import Order, TrainingSet, in_order
 
-# These change how fast a training runs, not what comes out: they stay out of the result.
-_SPEED = ("cache_mb", "threads")
+# These change how a training runs, not what comes out: they stay out of the result.
+_SPEED = ("cache_mb", "threads", "gradient_check")
+# Younger than the format: unsaid where they ask for nothing, so that checkpoints of before keep their digests.
+_UNSAID = (("network", {}), ("loss", "task"))
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ class Task:
     start: Start
 
     @cached_property
+    def kind(self) -> tasks.Task:
+        """What the attribute asks: one class of several, a number, ..."""
+        return tasks.of(self.index)
+
+    @cached_property
+    def num_outputs(self) -> int:
+        """Of the network, for a picture."""
+        return self.kind.num_outputs(len(self.index["classes"]))
+
+    @cached_property
     def about(self) -> dict[str, Any]:
         """What the weights file says about itself."""
         effective = knobs.as_mapping(self.settings) | {"weights": portable_weights(self.settings.weights)}
@@ -43,11 +55,12 @@ class Task:
             "attribute": self.index["attribute"],
             "classes": self.index["classes"],
             "ordinal": self.index["ordinal"],
+            **tasks.carried(self.index),
             "size_px": self.index["size_px"],
             "model": self.inputs.model["name"],
             "phase": self.inputs.phase,
             "backbone": self.settings.backbone,
-            "settings": {name: value for name, value in effective.items() if name not in _SPEED},
+            "settings": {n: v for n, v in effective.items() if n not in _SPEED and (n, v) not in _UNSAID},
             "seed": self.inputs.seed,
             "views": self.settings.views or self.index["views"],
             "fold": self.settings.fold,
@@ -62,7 +75,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     index = shards.read_shards_index(inputs.shards)
     groups = rows.choose_groups(list(index["groups"]), settings, inputs.phase)
     task = Task(inputs, settings, index, find_start(inputs, settings, index, groups.valid))
-    _prepare_tensorflow(inputs.seed)
+    learner.prepare_tensorflow(inputs.seed)
     training = rows.training_set(inputs.shards, groups, settings, inputs.pseudo)
     validation = rows.validation_set(inputs.shards, groups, settings)
     trained = _train(task, training, validation, outputs.unfinished)
@@ -75,27 +88,32 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     return entry.Summary({"checkpoint": published}, {"metrics": shown, "curves": {"checkpoint": published}})
 
 
-def _prepare_tensorflow(seed: int) -> None:
-    """Every operation deterministic, every generator seeded: same seed, machine type and threads, same bytes."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-
-
 def _train(
     task: Task, training: TrainingSet, validation: train_loop.ValidationSet | None, folder: str
 ) -> train_loop.Trained:
     settings = task.settings
     order = Order(task.inputs.seed, settings.batch_size, settings.view_sampling, settings.augment, settings.mixup)
     plan = plan_of(settings, is_random=not task.start.reference and settings.weights == "none")
+    if settings.gradient_check:
+        _check_gradients(task, training)
     pupil = _learner(task)
-    refuse_small_batches(training, order, pupil.strategy.num_replicas_in_sync)
+    replicas = pupil.strategy.num_replicas_in_sync
+    refuse_small_batches(training, order, replicas)
+    memory.check_batch(pupil, order.batch_size, replicas)
     _say_size(pupil.model, training, validation, order)
     unfinished = train_loop.Unfinished(
         folder, {"about": task.about, "tensorflow": tf.__version__, "keras": keras.__version__}
     )
     return train_loop.train(pupil, training, validation, order, plan, unfinished)
+
+
+def _check_gradients(task: Task, training: TrainingSet) -> None:
+    settings, few = task.settings, np.arange(min(8, len(training.targets)))
+    pictures = training.pictures.get(few, np.zeros_like(few))
+    found = gradient_check.network_errors(
+        settings.backbone, task.index["size_px"], settings.network, pictures, task.inputs.seed
+    )
+    progress.log(gradient_check.refuse_wrong(found))
 
 
 def refuse_small_batches(training: TrainingSet, order: Order, replicas: int) -> None:
@@ -130,8 +148,9 @@ def _learner(task: Task) -> learner.Learner:
         model = models.build(
             settings.backbone,
             task.index["size_px"],
-            len(task.index["classes"]),
+            task.num_outputs,
             weights=weights,
+            network=settings.network,
             dropout=settings.dropout,
             seed=task.inputs.seed,
         )
@@ -145,7 +164,16 @@ def _learner(task: Task) -> learner.Learner:
             weight_decay=settings.weight_decay,
             clip_norm=settings.clip_norm,
         )
-    return learner.Learner(model, optimiser, strategy, l2=settings.l2, ema=settings.ema)
+    return learner.Learner(model, optimiser, strategy, l2=settings.l2, ema=settings.ema, loss=_loss_of(task))
+
+
+def _loss_of(task: Task) -> str:
+    asked = task.settings.loss
+    if asked == "task":
+        return task.kind.loss
+    if task.kind.name != tasks.ONE_OF_K:
+        raise SettingsError(f"train.loss={asked!r} is for one right class of several, the task is {task.kind.name}")
+    return asked
 
 
 def _say_size(
@@ -167,34 +195,45 @@ def _publish(
     task: Task, trained: train_loop.Trained, validation: train_loop.ValidationSet | None
 ) -> tuple[str, dict[str, float]]:
     """Writes the checkpoint. Its validation predictions are made in float32, as the step predict will make them."""
-    model = models.build(task.settings.backbone, task.index["size_px"], len(task.index["classes"]))
+    settings, size_px = task.settings, task.index["size_px"]
+    model = models.build(settings.backbone, size_px, task.num_outputs, network=settings.network)
     models.import_weights(model, trained.weights, "the best weights")
     with reference.draft(task.inputs.data_root, checkpoint.KIND) as draft:
         checkpoint.write_weights(draft.folder / checkpoint.WEIGHTS, trained.weights, task.about)
-        metrics = _validate(model, validation, draft.folder / checkpoint.VALIDATION)
+        metrics = _validate(task, model, validation, draft.folder / checkpoint.VALIDATION)
         pq.write_table(pa.Table.from_pylist(trained.history), draft.folder / checkpoint.HISTORY, compression="zstd")
         kept = {name: value for name, value in metrics.items() if math.isfinite(value)}
         content = task.about | {"metrics": kept, "best_epoch": trained.best_epoch, "epochs": len(trained.history)}
-        made_by = {"step": "train", "settings": knobs.as_mapping(task.settings), "parents": _parents(task)}
+        settings = knobs.as_mapping(task.settings)
+        made_by = {
+            "step": "train",
+            "settings": settings,
+            "parents": _parents(task),
+            "seconds": round(trained.seconds, 1),
+        }
         return draft.commit(content, made_by), metrics
 
 
-def _validate(model: keras.Model, validation: train_loop.ValidationSet | None, path: Path) -> dict[str, float]:
+def _validate(
+    task: Task, model: keras.Model, validation: train_loop.ValidationSet | None, path: Path
+) -> dict[str, float]:
     if validation is None:
-        predictions.write(_frame(None, np.zeros((0, model.output_shape[-1]))), path)
+        predictions.write(_frame(task, None, np.zeros((0, task.num_outputs))), path)
         return {}
-    logits = inference.logits(model, in_order(validation.pictures, validation.view, inference.BATCH))
-    predictions.write(_frame(validation, logits), path)
-    return validation.judge(logits)
+    outputs = inference.logits(model, in_order(validation.pictures, validation.view, inference.BATCH))
+    predictions.write(_frame(task, validation, outputs), path)
+    return validation.judge(outputs)
 
 
-def _frame(validation: train_loop.ValidationSet | None, logits: np.ndarray) -> Any:
+def _frame(task: Task, validation: train_loop.ValidationSet | None, outputs: np.ndarray) -> Any:
     found = validation.pictures.source if validation else None
     empty = np.zeros(0, np.int64)
     columns = [list(getattr(found, name)) if found else [] for name in ("image_id", "label")]
     numbers = [getattr(found, name) if found else empty for name in ("group", "fold", "round")]
     pictures = predictions.Pictures(*columns, *numbers)
-    return predictions.frame_of("valid", pictures, [rows.PLAIN], calibration.softmax(logits)[None], logits[None])
+    logits = task.kind.class_logits(outputs)
+    probabilities = task.kind.probabilities(logits)
+    return predictions.frame_of("valid", pictures, [rows.PLAIN], probabilities[None], logits[None])
 
 
 def _parents(task: Task) -> list[str]:

@@ -1,13 +1,15 @@
-"""Backbones by name: keras.applications, small networks that learn on a laptop, and EfficientNet-Lite0 offline.
+"""Backbones by name: keras.applications, networks that learn on a laptop, and EfficientNet-Lite0 offline.
 
 Every backbone takes RGB pictures of 0..255 and brings the scaling that its weights were trained with.
 """
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -16,7 +18,8 @@ from keras import layers
 from components.artifacts import checkpoint, storage
 from components.errors import DataError, SettingsError
 from components.knobs import nearest
-from components.vision import lite0, small_networks
+from components.vision import lite0, small_networks, zoo
+from components.vision import network as networks
 
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -35,6 +38,9 @@ _APPLICATIONS = {
 }
 
 
+Features = Callable[[tuple[int, int, int], str | None], keras.Model]
+
+
 @dataclass(frozen=True)
 class Backbone:
     """A network family.
@@ -47,7 +53,7 @@ class Backbone:
 
     name: str
     scaling: str
-    features: Callable[[tuple[int, int, int], str | None], keras.Model]
+    features: Features
 
 
 def names() -> list[str]:
@@ -55,17 +61,23 @@ def names() -> list[str]:
     return sorted(_registry())
 
 
-def find(name: str) -> Backbone:
-    """The backbone of that name. Raises SettingsError with the nearest known name."""
-    registry = _registry()
+def find(name: str, network: Mapping[str, Any] | None = None) -> Backbone:
+    """The backbone of that name; `network` are its options (see `vision.network`).
+
+    Raises:
+        SettingsError: an unknown name, with the nearest known one, or options that this backbone does not take.
+    """
+    registry = _registry(network or {})
     if name not in registry:
         raise SettingsError(
             f"backbone={name!r} is not known{nearest(name, registry)}; known: {', '.join(sorted(registry))}"
         )
+    if problem := networks.contradiction(name, network or {}):
+        raise SettingsError(problem)
     return registry[name]
 
 
-def build(name: str, size_px: int, weights: str) -> keras.Model:
+def build(name: str, size_px: int, weights: str, network: Mapping[str, Any] | None = None) -> keras.Model:
     """A backbone with its weights.
 
     Args:
@@ -73,18 +85,21 @@ def build(name: str, size_px: int, weights: str) -> keras.Model:
         size_px: side of the square pictures.
         weights: `none`, `imagenet`, or a file: this project's `.safetensors` or checkpoint reference (its backbone is
             taken), or Keras `.h5` weights without top; a local path or `gs://`.
+        network: options of an own network; of any other backbone `resize_px` only.
 
     Returns:
         A Keras model from float pictures (n, size_px, size_px, 3), 0..255 RGB, to feature maps or vectors.
 
     Raises:
-        SettingsError: unknown name, or a size too small for it. DataError: weights missing or of another network.
+        SettingsError: unknown name or option, or a size too small for it. DataError: weights missing, or another
+            network's.
     """
-    backbone = find(name)
-    shape = (size_px, size_px, 3)
-    inputs = keras.Input(shape, name="pictures")
-    features = _features(backbone, shape, "imagenet" if weights == "imagenet" else None)
-    model = keras.Model(inputs, features(scaled(inputs, backbone.scaling)), name="backbone")
+    backbone = find(name, network)
+    inputs = keras.Input((size_px, size_px, 3), name="pictures")
+    side = networks.side(name, network or {}) or size_px
+    features = _features(backbone, (side, side, 3), "imagenet" if weights == "imagenet" else None)
+    pictures = inputs if side == size_px else layers.Resizing(side, side)(inputs)
+    model = keras.Model(inputs, features(scaled(pictures, backbone.scaling)), name="backbone")
     if weights not in ("none", "imagenet"):
         _load_file(features, model, weights)
     return model
@@ -106,22 +121,30 @@ def scaled(pictures: Any, scaling: str) -> Any:
     return layers.Rescaling(factor, offset)(pictures)
 
 
-def _registry() -> dict[str, Backbone]:
-    found = {name: Backbone(name, "unit", _small(name)) for name in small_networks.NETWORKS}
+def _registry(options: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Backbone]:
+    found = {
+        name: Backbone(name, "unit", _own(name, partial(small_networks.build, name)))
+        for name in small_networks.NETWORKS
+    }
+    found |= {name: Backbone(name, "unit", _own(name, _zoo(name, options))) for name in networks.ZOO}
     found["EfficientNetLite0"] = Backbone("EfficientNetLite0", "lite", _lite0)
     for scaling, listed in _APPLICATIONS.items():
         found |= {name: Backbone(name, scaling, _application(name)) for name in listed.split()}
     return found
 
 
-def _small(name: str) -> Callable[[tuple[int, int, int], str | None], keras.Model]:
+def _zoo(name: str, options: Mapping[str, Any]) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    return lambda inputs: zoo.build(networks.of(name, options), inputs)
+
+
+def _own(name: str, build: Callable[[keras.KerasTensor], keras.KerasTensor]) -> Features:
     def features(shape: tuple[int, int, int], weights: str | None) -> keras.Model:
         if weights:
             raise DataError(
                 f"backbone {name} has no ImageNet weights; use weights=none, or EfficientNetLite0 which has them"
             )
         inputs = keras.Input(shape)
-        return keras.Model(inputs, small_networks.build(name, inputs))
+        return keras.Model(inputs, build(inputs))
 
     return features
 
@@ -134,7 +157,7 @@ def _lite0(shape: tuple[int, int, int], weights: str | None) -> keras.Model:
     return model
 
 
-def _application(name: str) -> Callable[[tuple[int, int, int], str | None], keras.Model]:
+def _application(name: str) -> Features:
     def features(shape: tuple[int, int, int], weights: str | None) -> keras.Model:
         return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=shape)
 
@@ -146,7 +169,8 @@ def _features(backbone: Backbone, shape: tuple[int, int, int], weights: str | No
         return backbone.features(shape, weights)
     except ValueError as error:
         raise SettingsError(
-            f"backbone {backbone.name} cannot take pictures of {shape[0]} px ({error}); raise preprocess.size_px"
+            f"backbone {backbone.name} cannot take pictures of {shape[0]} px ({error}); raise preprocess.size_px or "
+            "network.resize_px"
         ) from error
     except Exception as error:  # Keras raises a bare Exception for a failed download
         if "URL fetch failure" not in str(error):

@@ -114,6 +114,19 @@ def resampled(
     return np.concatenate([value(weights) for weights in _weights(len(labels), groups, resamples, seed)])
 
 
+def redrawn(
+    value: Callable[[npt.NDArray[np.int64]], float], rows: int, groups: Groups, resamples: int, seed: int
+) -> Floats:
+    """(resamples,) values of any function of the drawn rows (positions, repeated); the same draws as `resampled`."""
+    drawn = (np.repeat(np.arange(rows), w.astype(np.int64)) for w in _rowwise(_weights(rows, groups, resamples, seed)))
+    return np.array([value(positions) for positions in drawn]) if rows else np.full(resamples, np.nan)
+
+
+def _rowwise(chunks: Iterator[Weights]) -> Iterator[Weights]:
+    for chunk in chunks:
+        yield from chunk
+
+
 def _weights(rows: int, groups: Groups, resamples: int, seed: int) -> Iterator[Weights]:
     """Chunks of (resamples, rows) weights: how often each row is drawn."""
     members = np.arange(rows) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-KINDS = ("adam", "adamw", "sgd")
+KINDS = ("adam", "adamw", "sgd", "gradient_descent", "rmsprop", "adagrad", "lion")
 
 
 def build(
@@ -14,7 +14,7 @@ def build(
     """An optimiser for exactly these variables.
 
     Args:
-        kind: one of KINDS; `sgd` has Nesterov momentum 0.9, `adam` and `sgd` take weight decay too (decoupled).
+        kind: one of KINDS; `sgd` has Nesterov momentum 0.9, `gradient_descent` none. All take weight decay (decoupled).
         variables: all that will ever be trained.
         shares: of the learning rate, one for each variable.
         weight_decay: per step, times the variable's own share of the learning rate; kernels only. 0 is off.
@@ -66,10 +66,35 @@ class _Sgd(_Shared, keras.optimizers.SGD):
     pass
 
 
-_CLASSES = {"adam": _Adam, "adamw": _AdamW, "sgd": _Sgd}
-# AdamW insists on a number of its own; the decay is ours for all three.
+class _RmsProp(_Shared, keras.optimizers.RMSprop):
+    pass
+
+
+class _Adagrad(_Shared, keras.optimizers.Adagrad):
+    pass
+
+
+class _Lion(_Shared, keras.optimizers.Lion):
+    pass
+
+
+# No Nadam: Keras keeps one of its numbers outside of `variables`, so that a resumed training would differ.
+_CLASSES = {
+    "adam": _Adam,
+    "adamw": _AdamW,
+    "sgd": _Sgd,
+    "gradient_descent": _Sgd,
+    "rmsprop": _RmsProp,
+    "adagrad": _Adagrad,
+    "lion": _Lion,
+}
+# AdamW insists on a number of its own; the decay is ours for all. Adagrad starts at zero, as `restart` leaves it.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "adam": {},
     "adamw": {"weight_decay": 0.0},
     "sgd": {"momentum": 0.9, "nesterov": True},
+    "gradient_descent": {},
+    "rmsprop": {},
+    "adagrad": {"initial_accumulator_value": 0.0},
+    "lion": {},
 }

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-KINDS = ("cosine", "steps", "constant")
+KINDS = ("cosine", "linear", "exponential", "inverse", "steps", "constant")
+_LEAST_SHARE = 1e-4  # of the peak: what falls by factors never comes to nothing
 
 
 @dataclass(frozen=True)
@@ -12,11 +13,12 @@ class Schedule:
     """How the learning rate moves over one training.
 
     Attributes:
-        kind: `cosine` (to final_share), `steps` (times decay_factor at each of decay_at) or `constant`.
+        kind: `cosine`, `linear`, `exponential` (equal factors in equal times) or `inverse` (one over a line, as 1/t),
+            which end at final_share; `steps` (times decay_factor at each of decay_at); or `constant`.
         peak: highest rate, after the warm-up.
         warmup: steps of linear rise from peak / warmup.
         total: steps the schedule spans; later steps keep its end.
-        final_share: cosine's end as a share of peak.
+        final_share: the end as a share of peak; at least 1e-4 for `exponential` and `inverse`.
         decay_at: shares of the way after the warm-up at which `steps` decays, ascending.
         decay_factor: what `steps` multiplies by.
     """
@@ -41,6 +43,18 @@ def _cosine(schedule: Schedule, way: float) -> float:
     return schedule.final_share + (1 - schedule.final_share) * (1 + math.cos(math.pi * way)) / 2
 
 
+def _linear(schedule: Schedule, way: float) -> float:
+    return 1 - (1 - schedule.final_share) * way
+
+
+def _exponential(schedule: Schedule, way: float) -> float:
+    return max(schedule.final_share, _LEAST_SHARE) ** way
+
+
+def _inverse(schedule: Schedule, way: float) -> float:
+    return 1 / (1 + (1 / max(schedule.final_share, _LEAST_SHARE) - 1) * way)
+
+
 def _steps(schedule: Schedule, way: float) -> float:
     return schedule.decay_factor ** sum(way >= at for at in schedule.decay_at)
 
@@ -49,4 +63,11 @@ def _constant(schedule: Schedule, way: float) -> float:
     return 1.0
 
 
-_SHAPES: dict[str, Callable[[Schedule, float], float]] = {"cosine": _cosine, "steps": _steps, "constant": _constant}
+_SHAPES: dict[str, Callable[[Schedule, float], float]] = {
+    "cosine": _cosine,
+    "linear": _linear,
+    "exponential": _exponential,
+    "inverse": _inverse,
+    "steps": _steps,
+    "constant": _constant,
+}

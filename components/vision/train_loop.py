@@ -10,12 +10,12 @@ import numpy as np
 
 from components import progress
 from components.errors import StepError
-from components.vision import metrics, optimisers
+from components.vision import judging, optimisers, tasks
 from components.vision.batches import Order, Pictures, TrainingSet, in_order
-from components.vision.calibration import softmax
 from components.vision.learner import Learner
-from components.vision.losses import mean_cross_entropy
+from components.vision.losses import LOSSES
 from components.vision.schedules import Schedule
+from components.vision.tasks import Task
 from components.vision.unfinished import Asked, Epoch, History, Progress, Unfinished
 
 MONITORS = {
@@ -24,7 +24,19 @@ MONITORS = {
     "basic_precision": "valid_basic_precision",
     "loss": "valid_loss",
 }
-COLUMNS = ("epoch", "loss", "accuracy", *MONITORS.values(), "learning_rate")
+COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    *MONITORS.values(),
+    # What only one of the other tasks is measured by, see `judging`.
+    "valid_class_map",
+    "valid_exact_match",
+    "valid_rank_error",
+    "valid_mae",
+    "valid_rmse",
+    "learning_rate",
+)
 _CHECK_EVERY = 20
 
 
@@ -71,31 +83,45 @@ class Plan:
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Pictures to judge by, in record order: targets (n, K), labels n strings, view the number of the plain view."""
+    """Pictures to judge by, in record order.
+
+    Attributes:
+        targets: (n, outputs), encoded by the task.
+        labels: n label strings.
+        view: number of the plain view.
+        task: of the attribute.
+    """
 
     pictures: Pictures
     targets: np.ndarray
     labels: list[str]
     view: int
+    task: Task = tasks.TASKS[tasks.ONE_OF_K]
 
-    def judge(self, logits: np.ndarray) -> dict[str, float]:
-        """Metrics of logits (n, K) float64."""
-        score = metrics.average_precision(softmax(logits), self.labels)
-        return {
-            "valid_loss": mean_cross_entropy(logits, self.targets),
-            "valid_map": score.ap,
-            "valid_basic_precision": score.basic_precision,
-            "valid_accuracy": score.accuracy,
-        }
+    def judge(self, outputs: np.ndarray) -> dict[str, float]:
+        """Metrics of the network's outputs (n, outputs) float64."""
+        probabilities = self.task.probabilities(self.task.class_logits(outputs))
+        found = judging.measures(self.task, probabilities, self.labels)
+        loss = LOSSES[self.task.loss].mean(outputs, self.targets)
+        named = {"map" if name == "ap" else name: value for name, value in found.items()}
+        return {"valid_loss": loss} | {f"valid_{name}": value for name, value in named.items()}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The result: best weights by name, the number of their epoch (from 1), one row of numbers for every epoch."""
+    """The result.
+
+    Attributes:
+        weights: the best ones, by name.
+        best_epoch: the number of their epoch, from 1.
+        history: one row of numbers for every epoch.
+        seconds: what it took, all attempts together; no part of any result.
+    """
 
     weights: dict[str, np.ndarray]
     best_epoch: int
     history: History
+    seconds: float
 
 
 def train(
@@ -138,7 +164,7 @@ def train(
     progress.progress(total, total, "pictures")
     # A state file sorts its keys: the order of the columns must not tell who was interrupted.
     history = [{name: row[name] for name in COLUMNS if name in row} for row in done.history]
-    return Trained(best, done.best_epoch, history)
+    return Trained(best, done.best_epoch, history, unfinished.seconds)
 
 
 def _enter_stage(learner: Learner, plan: Plan, done: Progress, current: bool | None) -> bool:
@@ -179,9 +205,10 @@ def _epoch(
         heed(Epoch(losses, right))
     row = {
         "loss": math.fsum(float(loss) for loss in losses) / steps,
-        "accuracy": math.fsum(float(count) for count in right) / rows,
         "learning_rate": plan.rate(first + steps - 1, steps),
     }
+    if learner.loss.has_right:
+        row["accuracy"] = math.fsum(float(count) for count in right) / rows
     return row, Epoch(losses, right), seen / (time.monotonic() - begun)
 
 
@@ -209,7 +236,10 @@ def _judged(done: Progress, row: dict[str, float], plan: Plan, *, judged: bool) 
 
 
 def _rank(row: dict[str, float], monitor: str) -> tuple[float, float]:
-    """More is better; equal metrics, common on few pictures, are told apart by the loss; undefined is last."""
-    sign = -1 if monitor == "loss" else 1
-    values = (sign * row[MONITORS[monitor]], -row["valid_loss"])
+    """More is better; equal metrics, common on few pictures, are told apart by the loss; undefined is last.
+
+    A regression has no precision: whatever is monitored, its loss decides.
+    """
+    by_loss = -row["valid_loss"]
+    values = (by_loss if monitor == "loss" else row.get(MONITORS[monitor], by_loss), by_loss)
     return tuple(value if math.isfinite(value) else -math.inf for value in values)  # type: ignore[return-value]

@@ -8,7 +8,8 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -63,11 +64,26 @@ class Asked(Exception):
 
 
 class Unfinished:
-    """The state of this training in `folder`; `identity` says whose it is, so that no other goes on with it."""
+    """The state of this training in `folder`; `identity` says whose it is, so that no other goes on with it.
 
-    def __init__(self, folder: str, identity: dict[str, Any]) -> None:
-        self.folder, self.identity = folder, identity
+    `unit` is what the training counts: epochs, or iterations; `clock` gives seconds since some moment.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        identity: dict[str, Any],
+        unit: str = "epoch",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder, self.identity, self.unit = folder, identity, unit
         self._writing, self._asked, self._unsaved, self._version = False, False, False, 0
+        self._clock, self._begun, self._earlier_s = clock, clock(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Spent on this training so far, by all attempts; what one lost when it was killed is not known."""
+        return self._earlier_s + self._clock() - self._begun
 
     def load(self, learner: Learner) -> tuple[Progress, dict[str, np.ndarray]]:
         """Where the last attempt stopped and its best weights; a fresh start where there is nothing to go on with."""
@@ -86,15 +102,16 @@ class Unfinished:
             return Progress(), {}
         learner.restore(state)
         done = Progress.from_json(about["progress"])
+        self._earlier_s = about.get("seconds", 0.0)
         steps = f", step {done.part.steps}" if done.part.steps else ""
-        progress.log(f"going on after epoch {done.epoch}{steps}")
+        progress.log(f"going on after {self.unit} {done.epoch}{steps}")
         return done, {name.removeprefix("best/"): a for name, a in arrays.items() if name.startswith("best/")}
 
     def save(self, learner: Learner, done: Progress, best: dict[str, np.ndarray]) -> None:
         """Replaces the state file. A termination signal meanwhile takes effect afterwards."""
         arrays = {f"state/{n}": a for n, a in learner.state().items()} | {f"best/{n}": a for n, a in best.items()}
         told = asdict(replace(done, part=Epoch())) | {"part": done.part.as_json()}
-        about = {"identity": self.identity, "progress": told}
+        about = {"identity": self.identity, "progress": told, "seconds": self.seconds}
         self._writing = True
         self._version = checkpoint.save_state(self.folder, arrays, about, self._version)
         self._writing, self._unsaved = False, False

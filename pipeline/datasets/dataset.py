@@ -62,6 +62,12 @@ def write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
 
 
 def whole_or_nothing(out: Path, fill: Callable[[Path], None]) -> DataSet:
+    """Lets `fill` write a data set as `write_whole` does, and reads it."""
+    write_whole(out, fill)
+    return load(out)
+
+
+def write_whole(out: Path, fill: Callable[[Path], None]) -> None:
     """Lets `fill` write into a folder beside `out`, then renames it: `out` is complete or absent.
 
     Raises:
@@ -79,4 +85,3 @@ def whole_or_nothing(out: Path, fill: Callable[[Path], None]) -> DataSet:
         aside.rename(out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return load(out)

@@ -34,9 +34,14 @@ def pixels_of(encoded: bytes) -> Pixels:
 
 def rotated(pixels: Pixels, orientation: int) -> bytes:
     """A JPEG stored turned, whose EXIF orientation (3, 6 or 8) says how to show it upright."""
+    return with_orientation(jpeg(np.ascontiguousarray(np.rot90(pixels, ORIENTATIONS[orientation]))), orientation)
+
+
+def with_orientation(encoded: bytes, orientation: int) -> bytes:
+    """The same JPEG with an EXIF orientation put in, right or wrong."""
     entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
     body = b"Exif\0\0" + b"MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
-    return _with_segment(jpeg(np.ascontiguousarray(np.rot90(pixels, ORIENTATIONS[orientation]))), 0xE1, body)
+    return _with_segment(encoded, 0xE1, body)
 
 
 def commented(encoded: bytes) -> bytes:

@@ -186,6 +186,29 @@ def test_demo_data_draws_rounds_and_hidden_answers(seamline, tmp_path):
     assert seamline("demo-data", tmp_path / "data").exit_code == 2
 
 
+def test_demo_data_draws_boats_after_the_word(seamline, tmp_path):
+    done = seamline("demo-data", "boats", tmp_path / "data", "--images", 60)
+    assert (done.exit_code, "train-annotations-bbox.csv" in done.output) == (0, True)
+    assert (tmp_path / "data" / "mirror").is_dir()
+
+
+def test_demo_data_draws_a_folder_per_class_after_the_word(seamline, tmp_path):
+    done = seamline("demo-data", "folders", tmp_path / "data", "--images", 40)
+    assert (done.exit_code, done.output.endswith(": test, train, val\n")) == (0, True)
+    assert len(list((tmp_path / "data").glob("val/*/*.jpg"))) == 10
+    again = seamline("demo-data", "folders", tmp_path / "again", "--images", 40)
+    assert again.exit_code == 0
+    drawn = [sorted(p.read_bytes() for p in (tmp_path / n).rglob("*.jpg")) for n in ("data", "again")]
+    assert drawn[0] == drawn[1]
+    assert seamline("demo-data", "folders", tmp_path / "few", "--images", 3).exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("ships", "out"), ("boats", "a", "b")])
+def test_demo_data_says_what_it_takes(seamline, arguments):
+    refused = seamline("demo-data", *arguments)
+    assert (refused.exit_code, "expected [contest|boats|folders] OUT" in refused.output) == (2, True)
+
+
 def test_score_refuses_a_file_that_is_not_there(seamline, tmp_path):
     refused = seamline("score", tmp_path / "a.csv", tmp_path / "b.csv")
     assert (refused.exit_code, refused.output.startswith("error: ")) == (2, True)

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from components import entry
-from components.artifacts import champions, ensembles, manifest, predictions, pseudo, reference, shards
+from components.artifacts import boxes, champions, ensembles, manifest, predictions, pseudo, reference, shards
 from components.ensemble import settings as ensemble_settings
 from components.report import issues, questions
+from components.study import tables as study_tables
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
@@ -25,6 +26,9 @@ SCHEMAS = {
     "stages.parquet": ensembles.STAGES_SCHEMA,
     "label_issues.parquet": issues.SCHEMA,
     "questions_answers.parquet": questions.SCHEMA,
+    "pictures.parquet": boxes.PICTURES,
+    "boxes.parquet": boxes.BOXES,
+    "trials.parquet": study_tables.TRIALS,
 }
 # Where the content of a kind is put together: file and function (or the name that it is assigned to).
 CONTENTS = {
@@ -35,6 +39,9 @@ CONTENTS = {
     "pseudo": [("pseudo_label/outcome.py", "content")],
     "ensembles": [("ensemble/step.py", "_content")],
     "reports": [("report/step.py", "_content")],
+    "boxes": [("artifacts/boxes.py", "content")],
+    "detectors": [("detect_train/step.py", "_about")],
+    "studies": [("study/step.py", "_about"), ("study/step.py", "content")],
 }
 WORDS = {"double": "float64", "float": "float32"}
 

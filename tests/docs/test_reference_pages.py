@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from components import images, knobs
-from pipeline import recipe, reference_pages
+from pipeline import recipe, recipe_steps, reference_pages
 from pipeline.cli import main
 from pipeline.reference_pages import pages
 
@@ -96,7 +96,7 @@ def test_the_recipe_on_the_page_does_what_the_page_says():
     small = next(model for model in read.models if model["name"] == "small")
     assert small["round2"] == {"epochs": 4}
     assert (read.groups["round1"].epochs, read.groups["round2"].epochs, read.groups["student"].epochs) == (12, 6, 12)
-    assert {read.groups[group].batch_size for group in recipe.PHASES} == {64}
+    assert {read.groups[group].batch_size for group in recipe_steps.PHASES} == {64}
     assert read.groups["preprocess"].size_px == 224
 
 

@@ -62,6 +62,14 @@ def test_without_a_run_the_demo_is_offered_with_its_settings_and_no_time_is_clai
     assert "Start run (42 tasks)" in client.get("/submit").text
 
 
+@pytest.mark.parametrize(("recipe", "asked"), [("demo", "rounds"), ("boats_demo", "files")])
+def test_the_folder_that_is_asked_for_is_the_one_that_the_pipeline_reads(
+    client: TestClient, recipe: str, asked: str
+) -> None:
+    page = client.get(f"/submit?recipe={recipe}").text
+    assert f"Folder of the {asked}</label>" in page and ("is one round" in page) is (asked == "rounds")
+
+
 def test_a_setting_has_the_type_the_range_the_choices_and_the_help_of_its_knob(client: TestClient) -> None:
     found = settings(body(client, "/submit?recipe=demo"))
     epochs, optimiser, restart = (found[f"round1.{name}"] for name in ("epochs", "optimiser", "restart"))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from components.errors import DataError, SettingsError
-from components.vision import backbones, inference, small_networks
+from components.vision import backbones, inference, network, small_networks
 from components.vision import model as models
 
 MODULES = {
@@ -36,7 +36,7 @@ def test_each_backbone_gets_the_scaling_its_weights_were_trained_with(name):
 
 def test_every_listed_application_exists_in_keras():
     foreign = [n for n in backbones.names() if not hasattr(keras.applications, n)]
-    assert set(foreign) == {"EfficientNetLite0", *small_networks.NETWORKS}
+    assert set(foreign) == {"EfficientNetLite0", *small_networks.NETWORKS, *network.ZOO}
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_name():

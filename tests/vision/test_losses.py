@@ -29,3 +29,18 @@ def test_a_weight_of_a_half_counts_half_whatever_the_other_weights_are():
 
 def test_cross_entropy_stays_finite_for_very_sure_logits():
     assert np.isfinite(losses.mean_cross_entropy(LOGITS * 1e6, TARGETS))
+
+
+@pytest.mark.parametrize("name", ["focal", "brier"])
+def test_losses_for_one_right_class_agree_in_both_forms_and_with_their_definition(name):
+    logits = np.clip(LOGITS, -5, 5)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    terms = {
+        "focal": -TARGETS * (1 - probabilities) ** 2 * np.log(probabilities),
+        "brier": (probabilities - TARGETS) ** 2,
+    }[name]
+    expected, loss = terms.sum(axis=1).mean(), losses.LOSSES[name]
+    assert loss.mean(logits, TARGETS) == pytest.approx(expected)
+    arguments = logits.astype(np.float32), TARGETS.astype(np.float32), np.ones(3, np.float32), 3.0
+    assert float(loss.weighted(*arguments)) == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(loss.mean(LOGITS * 1e6, TARGETS))

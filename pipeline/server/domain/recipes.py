@@ -109,7 +109,8 @@ class Form:
     Attributes:
         source: what the run is made from.
         groups: the settings.
-        takes_data: whether a folder of rounds may be given instead of what the source says.
+        data_kind: what may be given instead of what the source says: a folder of `rounds`, or `source`, one of files;
+            empty: nothing.
         data: the folder or gs:// address that is given; empty: as the source says.
         data_said: what the source says about the data, in words.
         data_error: what is wrong with `data`.
@@ -120,7 +121,7 @@ class Form:
 
     source: Source
     groups: Sequence[Group]
-    takes_data: bool = False
+    data_kind: str = ""
     data: str = ""
     data_said: str = ""
     data_error: str = ""

@@ -208,7 +208,7 @@ def _estimate_data(services: Services, form: Form, filled: Filled) -> dict[str, 
 
 def _data_rounds(services: Services, form: Form) -> list[DataRound]:
     """The rounds in a folder that was given; a remote one is only looked at when the run starts."""
-    if not form.data or form.data_error or "://" in form.data:
+    if form.data_kind != "rounds" or not form.data or form.data_error or "://" in form.data:
         return []
     try:
         return list(services.domain.recipes.rounds(form.data))

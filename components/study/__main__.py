@@ -1,0 +1,4 @@
+from components import entry
+from components.study import settings, step
+
+entry.main(settings, step.run)

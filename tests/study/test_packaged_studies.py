@@ -1,0 +1,44 @@
+"""The studies of this project: each line can be trained, and every item of ShatheNet's list is one."""
+
+from pathlib import Path
+
+import pytest
+
+from components import entry, knobs
+from pipeline import recipe
+
+STUDIES = sorted((Path(recipe.__file__).parent / "studies").glob("*.toml"))
+# Of ShatheNet's list of things to try: what a variant of `cnn_options` changes.
+ITEMS = {
+    "normalised inputs": "train.network.scaling",
+    "augmentation": "train.augment",
+    "batch normalisation": "train.network.normalisation",
+    "initialisation": "train.network.initialiser",
+    "L2": "train.l2",
+    "dropout": "train.dropout",
+    "gradient checking": "train.gradient_check",
+    "activations": "train.network.activation",
+    "striding or pooling": "train.network.down",
+    "optimisers": "train.optimiser",
+    "losses": "train.loss",
+    "global average pooling": "train.network.head",
+    "weight decay": "train.weight_decay",
+    "its schedules": "train.schedule",
+    "residual and dense connections": "train.network.connection",
+}
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_variant_can_be_trained(path: Path) -> None:
+    found = recipe.load(path)
+    assert len(found.models) >= 10
+    for model in found.models:
+        values = knobs.as_mapping(found.groups["round1"]) | {"model": model, "phase": "round1"}
+        entry.effective(recipe.STEPS["train"], values)
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_every_item_of_shathenets_list_is_a_line_of_a_study(item: str) -> None:
+    (options,) = (path for path in STUDIES if path.stem == "cnn_options")
+    changed = {path for variant in recipe.load(options).groups["study"].variants for path in variant["changes"]}
+    assert ITEMS[item] in changed

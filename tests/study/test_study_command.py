@@ -1,0 +1,83 @@
+"""`seamline study` as people type it: the plan, what it refuses, and its table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline import study_table
+from pipeline.cli import main
+
+RECIPE = 'name = "zoo"\n[attributes.garment]\n[models.plain.train]\nbackbone = "small_cnn"\n'
+STUDY = """
+recipe = "zoo.toml"
+seeds = [1, 2]
+[variants.plain]
+notes = "First simple approach"
+[variants.residual]
+train.backbone = "small_resnet"
+"""
+
+
+@pytest.fixture
+def seamline(tmp_path: Path):
+    (tmp_path / "zoo.toml").write_text(RECIPE)
+    (tmp_path / "study.toml").write_text(STUDY)
+
+    def seamline(*arguments: str) -> Result:
+        given = [str(tmp_path / a) if a.endswith(".toml") else a for a in arguments]
+        return CliRunner().invoke(main, [*given, "--state", str(tmp_path / "state")])
+
+    return seamline
+
+
+def test_the_plan_says_how_many_trainings_it_would_be_and_makes_no_run(seamline, tmp_path: Path) -> None:
+    said = seamline("study", "study.toml", "--plan")
+    assert said.exit_code == 0 and "8 trainings against plain" in said.stdout
+    assert "First simple approach" in said.stdout and "train.backbone=small_resnet" in said.stdout
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_plan_for_machines_names_every_model(seamline) -> None:
+    said = json.loads(seamline("study", "study.toml", "--plan", "--json", "--set", "generations.round2=false").stdout)
+    assert (said["trainings"], said["base"]) == (4, "plain")
+    assert [model["name"] for v in said["variants"] for model in v["models"]][:2] == ["plain-seed1", "plain-seed2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["zoo.toml"], "has no [variants.NAME] and no [grid]; give a study, or `seamline run"),
+        (["no_such_study"], "no_such_study cannot be read"),
+        (["study.toml", "--set", "seeds=one"], "'[one]' is not a list; give JSON"),
+        (["study.toml", "--set", "train.epochz=1"], "train.epochz is not a setting; did you mean epochs?"),
+        (["study.toml"], "no data: give --data DIR, or [data] rounds or dataset in the recipe"),
+    ],
+)
+def test_what_cannot_be_studied_is_said_in_one_line(seamline, arguments: list[str], message: str) -> None:
+    said = seamline("study", *arguments)
+    assert said.exit_code == 2 and message in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+
+
+def variant(name: str, difference: dict[str, Any] | None) -> dict[str, Any]:
+    measured = {"mean": 0.5, "sd": 0.01, "seeds": {"1": 0.49, "2": 0.51}, "difference": difference}
+    return {"name": name, "parameters": 17034, "flops": 2000, "minutes": None, "valid": measured}
+
+
+def test_the_table_of_a_run_shows_no_difference_without_its_interval_and_verdict() -> None:
+    against = {"difference": 0.0123, "low": -0.001, "high": 0.02, "verdict": "noise"}
+    found = {
+        "metric": "accuracy",
+        "base": "a",
+        "seeds": [1, 2],
+        "pictures": {"valid": 10, "test": 0},
+        "variants": [variant("a", None), variant("b", against)],
+    }
+    *_, base, other = study_table.render(found).splitlines()
+    assert base.split() == ["a", "17,034", "2,000", "-", "0.5000", "±", "0.0100", "base"]
+    assert other.split()[-5:] == ["+0.0123", "-0.0010", "to", "+0.0200", "noise"]
+    undefined = found | {"variants": [variant("a", None), variant("b", against | {"low": None})]}
+    assert "+0.0123" not in study_table.render(undefined)
