@@ -74,7 +74,10 @@ def test_a_setting_has_the_type_the_range_the_choices_and_the_help_of_its_knob(c
     found = settings(body(client, "/submit?recipe=demo"))
     epochs, optimiser, restart = (found[f"round1.{name}"] for name in ("epochs", "optimiser", "restart"))
     assert (epochs["kind"], epochs["value"], epochs["low"], epochs["unit"]) == ("integer", "20", 1, "epochs")
-    assert (optimiser["kind"], optimiser["choices"]) == ("choice", ["adam", "adamw", "sgd"])
+    assert (optimiser["kind"], optimiser["choices"]) == (
+        "choice",
+        ["adam", "adamw", "sgd", "gradient_descent", "rmsprop", "adagrad", "lion"],
+    )
     assert restart["kind"] == "boolean"
     page = client.get("/submit?recipe=demo").text
     assert '<option value="adamw" selected>' in page
