@@ -248,5 +248,6 @@ def test_the_upper_document_wins_and_nothing_else_of_the_lower_is_lost(under: di
     both = recipe_study.merged(under, over)
     assert recipe_study.merged(both, over) == both
     assert recipe_study.merged(under, {}) == under and recipe_study.merged({}, over) == over
-    told = {name: value for name, value in recipe_study.flat(over).items() if value != {}}  # an empty table says nothing
+    # An empty table says nothing.
+    told = {name: value for name, value in recipe_study.flat(over).items() if value != {}}
     assert recipe_study.flat(both).items() >= told.items()
