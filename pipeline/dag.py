@@ -35,15 +35,7 @@ def main(p: SimpleNamespace, recipe: Recipe) -> None:
         shards = preprocess(manifest=manifest, rounds=p.rounds, attribute=own, **p.preprocess).outputs["shards"]
 
         with dsl.ParallelFor(p.models, name="model", parallelism=at_once.parallel_models) as model:
-            first = train(**given("round1", shards, attribute, model), phase="round1", start="", pseudo="", **p.round1)
-            first.set_display_name("train-round1")
-            teacher = first
-            if round2:
-                start = first.outputs["checkpoint"]
-                teacher = train(
-                    **given("round2", shards, attribute, model), phase="round2", start=start, pseudo="", **p.round2
-                )
-                teacher.set_display_name("train-round2")
+            first, teacher = trained(p, shards, attribute, model, round2)
             taught = predict(
                 **given("predict", shards, attribute, model), checkpoint=teacher.outputs["checkpoint"], **p.predict
             )
@@ -78,6 +70,18 @@ def main(p: SimpleNamespace, recipe: Recipe) -> None:
     reported = report(manifest=manifest, rounds=p.rounds, ensembles=ensembles, **p.report).outputs["report"]
     ensembles = dsl.Collected(merged.outputs["ensemble"])
     promote(report=reported, manifest=manifest, ensembles=ensembles, **p.promote)
+
+
+def trained(p: SimpleNamespace, shards: Any, attribute: Any, model: Any, round2: bool) -> tuple[Any, Any]:
+    """The tasks of a model's first training and of its last one: the second round's, where the recipe has one."""
+    first = train(**given("round1", shards, attribute, model), phase="round1", start="", pseudo="", **p.round1)
+    first.set_display_name("train-round1")
+    if not round2:
+        return first, first
+    start = first.outputs["checkpoint"]
+    second = train(**given("round2", shards, attribute, model), phase="round2", start=start, pseudo="", **p.round2)
+    second.set_display_name("train-round2")
+    return first, second
 
 
 def given(group: str, shards: Any, attribute: Any, model: Any) -> dict[str, Any]:

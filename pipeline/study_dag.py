@@ -12,8 +12,7 @@ from components.ingest.component import ingest
 from components.predict.component import predict
 from components.preprocess.component import preprocess
 from components.study.component import study as compare
-from components.train.component import train
-from pipeline.dag import given
+from pipeline.dag import given, trained
 from pipeline.recipe import Recipe
 
 
@@ -27,17 +26,9 @@ def study(p: SimpleNamespace, recipe: Recipe) -> None:
         shards = preprocess(manifest=manifest, rounds=p.rounds, attribute=own, **p.preprocess).outputs["shards"]
 
         with dsl.ParallelFor(p.models, name="model", parallelism=at_once.parallel_models) as model:
-            first = train(**given("round1", shards, attribute, model), phase="round1", start="", pseudo="", **p.round1)
-            first.set_display_name("train-round1")
-            trained = first
-            if recipe.generations.round2:
-                start = first.outputs["checkpoint"]
-                trained = train(
-                    **given("round2", shards, attribute, model), phase="round2", start=start, pseudo="", **p.round2
-                )
-                trained.set_display_name("train-round2")
+            _, last = trained(p, shards, attribute, model, recipe.generations.round2)
             answered = predict(
-                **given("predict", shards, attribute, model), checkpoint=trained.outputs["checkpoint"], **p.predict
+                **given("predict", shards, attribute, model), checkpoint=last.outputs["checkpoint"], **p.predict
             )
 
     compare(predictions=dsl.Collected(answered.outputs["predictions"]), **p.study)

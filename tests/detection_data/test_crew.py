@@ -77,4 +77,6 @@ def test_an_error_that_is_no_picture_s_own_ends_all_threads() -> None:
 
 
 def test_no_jobs_are_no_work() -> None:
-    crew_of(lambda job: None, Hosts([], 1)).work(0)
+    crew = crew_of(lambda job: None, Hosts([], 1))
+    crew.work(0)
+    assert (crew.failures, crew.unanswered) == ({}, 0)
