@@ -4,14 +4,16 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine import trouble
 from pipeline.engine.records import Event
 
 Listener = Callable[[Event], None]
-_BUSY_S = 30.0
+_BUSY_S, _TRY_S = 30.0, 0.01
 
 
 class Database:
@@ -80,10 +82,25 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
     address = f"{path.as_uri()}?mode={mode}"
     connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
     if not read_only:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")  # a committed task must survive a power cut
         connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Of several that turn a new file to WAL at once SQLite refuses some without waiting, lest they wait for each other
+    (https://www.sqlite.org/c3ref/busy_handler.html), so the waiting is done here.
+    """
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not trouble.is_busy(error) or time.monotonic() > until:
+                raise
+        time.sleep(_TRY_S)
 
 
 def to_json(value: Any) -> str:

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ def test_looking_makes_no_state_folder(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="there is no state in"):
         Store.open(tmp_path / "none", read_only=True)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_new_folder_that_another_process_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "seamline.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.2, other.execute, ["COMMIT"])
+    done.start()
+    assert Store.open(tmp_path).runs() == []
+    done.join()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
