@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-_SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+_SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)  # both of its kernels meet every place of the output
 
 
 def flops(model: keras.Model) -> int:
@@ -32,7 +32,7 @@ def _multiply_adds(layer: keras.Layer) -> int:
     kernels = [weight for weight in layer.weights if "kernel" in weight.name]
     if not kernels:
         return 0
-    if isinstance(layer, _SEPARABLE) or len(kernels) > 1 or not hasattr(layer, "output"):
+    if (len(kernels) > 1 and not isinstance(layer, _SEPARABLE)) or not hasattr(layer, "output"):
         raise NotImplementedError(f"{layer.name} is a {type(layer).__name__}; count its multiply-adds here")
     places = np.prod(layer.output.shape[1:-1], dtype=np.int64)
-    return int(places * np.prod(kernels[0].shape, dtype=np.int64))
+    return int(places * sum(np.prod(kernel.shape, dtype=np.int64) for kernel in kernels))

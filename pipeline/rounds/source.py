@@ -12,7 +12,6 @@ from pipeline.engine.round_log import RoundLog
 from pipeline.engine.round_records import Source
 from pipeline.errors import NotFound, PipelineError
 from pipeline.recipe import Recipe
-from pipeline.recipe_steps import ROUNDS
 
 COALESCE, QUEUE = "coalesce", "queue"
 MODES = (COALESCE, QUEUE)
@@ -39,14 +38,16 @@ def describe(address: str, recipe: str, overrides: Sequence[str], options: Optio
     """A source as it is kept; the same address, pipeline and endpoint are the same source.
 
     Raises:
-        PipelineError: the recipe cannot be read or knows no rounds, or the options make no sense.
+        PipelineError: the recipe cannot be read or promotes no champion, or the options make no sense.
     """
     if options.mode not in MODES or options.quiet_s < 0 or options.min_new < 0:
         raise PipelineError(f"{options} cannot be used; expected quiet_s and min_new of 0 or more, mode {MODES}")
     read = recipes.load(recipe, overrides)
-    if read.pipeline.data != ROUNDS:
+    if "promote" not in read.pipeline.groups:
+        kind = read.head.pipeline
+        how = f"seamline {'study' if kind == 'study' else 'run'}"
         raise PipelineError(
-            f'recipe {recipe} cannot be watched: pipeline="{read.head.pipeline}" knows no rounds; use `seamline run`'
+            f'recipe {recipe} cannot be watched: pipeline="{kind}" promotes no champion; use `{how}` for each round'
         )
     pipeline = read.head.name
     place = address.rstrip("/") if storage.is_remote(address) else str(Path(address).resolve())

@@ -71,9 +71,7 @@ def test_it_cannot_be_watched_and_says_so_in_one_line(tmp_path: Path) -> None:
     asked = ["watch", str(tmp_path), "--recipe", "boats_demo", "--once", "--state", str(tmp_path / "state")]
     done = CliRunner().invoke(main, asked)
     assert done.exit_code == 2 and done.output.count("\n") == 1
-    assert (
-        'recipe boats_demo cannot be watched: pipeline="detection" knows no rounds; use `seamline run`' in done.output
-    )
+    assert 'boats_demo cannot be watched: pipeline="detection" promotes no champion; use `seamline run`' in done.output
 
 
 def test_a_folder_of_this_machine_is_not_sent_to_another_one() -> None:

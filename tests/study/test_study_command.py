@@ -81,3 +81,9 @@ def test_the_table_of_a_run_shows_no_difference_without_its_interval_and_verdict
     assert other.split()[-5:] == ["+0.0123", "-0.0010", "to", "+0.0200", "noise"]
     undefined = found | {"variants": [variant("a", None), variant("b", against | {"low": None})]}
     assert "+0.0123" not in study_table.render(undefined)
+
+
+def test_a_study_cannot_be_watched(seamline, tmp_path: Path) -> None:
+    said = seamline("watch", str(tmp_path), "--recipe", "study.toml", "--once")
+    assert said.exit_code == 2 and said.stderr.count("\n") == 1
+    assert 'cannot be watched: pipeline="study" promotes no champion; use `seamline study`' in said.stderr

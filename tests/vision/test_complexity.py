@@ -34,8 +34,14 @@ def test_frozen_layers_count_too() -> None:
     assert complexity.flops(model) == free > 0
 
 
-def test_a_layer_that_uses_its_kernel_in_an_unknown_way_is_refused() -> None:
+def test_both_kernels_of_a_separable_convolution_count() -> None:
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, layers.SeparableConv2D(5, 3, strides=2, padding="same", depth_multiplier=2)(inputs))
+    assert complexity.flops(model) == 2 * 16 * (9 * 6 + 6 * 5)  # 4 x 4 places
+
+
+def test_a_layer_that_uses_its_kernels_in_an_unknown_way_is_refused() -> None:
     inputs = keras.Input((4, 3))
-    model = keras.Model(inputs, layers.SeparableConv1D(2, 3)(inputs))
-    with pytest.raises(NotImplementedError, match="is a SeparableConv1D; count its multiply-adds here"):
+    model = keras.Model(inputs, layers.MultiHeadAttention(1, 2)(inputs, inputs))
+    with pytest.raises(NotImplementedError, match="is a MultiHeadAttention; count its multiply-adds here"):
         complexity.flops(model)
