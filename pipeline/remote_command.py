@@ -54,6 +54,7 @@ def submit(
     text = compiling.compile_recipe(placement.bounded(read), cache=not how["no_cache"])
     if how["pin_images"]:
         text = images_command.pinned_for_cluster(text)
+    endpoint.runs(1)  # an endpoint that does not answer is said before data is prepared
     given, _ = local.prepare(read, data, state_dir)
     refuse_local_paths(host, given)
     run_id = endpoint.submit_version(text, given, read.head.name, how["experiment"])

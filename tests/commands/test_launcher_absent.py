@@ -126,3 +126,9 @@ def test_a_login_that_has_ended_is_said(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(PipelineError, match="the cluster refuses us: Unauthorized; log in to it again"):
         launchers._ask_cluster(Locked(None, "team"))
+
+
+def test_an_endpoint_that_is_not_there_is_said_before_the_data_is_drawn(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["submit", "demo", "--host", "http://127.0.0.1:9", "--state", str(tmp_path / "s")])
+    assert done.exit_code == 2 and "http://127.0.0.1:9" in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "s").exists()

@@ -206,6 +206,9 @@ class Endpoint:
         self.sent: list[str] = []
         self.known: str | None = None
 
+    def runs(self, limit: int) -> list[Any]:
+        return []
+
     def find_run(self, name: str) -> str | None:
         return self.known
 
