@@ -9,7 +9,7 @@ import simplejpeg
 
 from components.artifacts import shards, storage
 from components.errors import Missing
-from components.preprocess.settings import Settings
+from components.preprocess.settings import BACKGROUNDS, Settings
 from components.vision import decode, views
 
 # Longer side of the decoded picture in squares. 1.25 halves the error against a full decode for a third of a
@@ -63,7 +63,7 @@ def render(row: Row, settings: Settings, knobs: views.Knobs) -> Rendered:
     try:
         data = storage.read_bytes(row.uri)
         width, height = decode.size(data)
-        picture = decode.rgb(data, source_px(settings))
+        picture = decode.rgb(data, source_px(settings), background=BACKGROUNDS[settings.background])
     except (Missing, decode.Undecodable) as error:
         return Rendered(row, _black(row, settings) if row.kind == "test" else None, str(error))
     made = views.square(picture, settings.size_px, row.image_id)

@@ -18,6 +18,8 @@ VIEWS = (
     "face",
 )
 
+BACKGROUNDS = {"black": 0, "grey": 128, "white": 255}
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -38,6 +40,9 @@ class Settings:
         "jpeg", "how views are stored; png and raw keep every bit, for small pictures", choices=("jpeg", "png", "raw")
     )
     quality: int = knob(95, "JPEG quality of stored views (chroma is not subsampled)", at_least=50, at_most=100)
+    background: str = knob(
+        "black", "what transparent parts of a picture become; padding is black", choices=tuple(BACKGROUNDS)
+    )
     records_per_shard: int = knob(1024, "pictures in one shard file", at_least=1, at_most=100_000)
     workers: int = knob(0, "threads; 0 = one a core, four a core where pictures lie on gs://", at_least=0, at_most=256)
     rotate_degrees: float = knob(

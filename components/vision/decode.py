@@ -46,17 +46,18 @@ class _Header:
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
-def rgb(data: bytes, min_size: int = 0, *, upright: bool = True) -> np.ndarray:
+def rgb(data: bytes, min_size: int = 0, *, upright: bool = True, background: int = 0) -> np.ndarray:
     """Decodes a picture.
 
     Grey is repeated over the channels, CMYK converted, 16 bits rounded to 8, the first frame taken of an animation,
-    transparent parts composited on black (the colour of the padding). The EXIF orientation is applied.
+    transparent parts composited on a grey. The EXIF orientation is applied.
 
     Args:
         data: the file's bytes.
         min_size: when > 0, a JPEG may be decoded at k/8 of its size, the smallest whose longer side is at least
             `min_size` pixels: 2.4 times cheaper than full size and an area resize. Never enlarges.
         upright: False leaves the pixels as they are stored, whatever EXIF says.
+        background: grey level behind transparent parts, 0 to 255; 0 is the colour of the padding.
 
     Returns:
         (height, width, 3) uint8 RGB, C-contiguous.
@@ -68,9 +69,9 @@ def rgb(data: bytes, min_size: int = 0, *, upright: bool = True) -> np.ndarray:
     if header.kind == "JPEG" and header.colour in ("YCbCr", "Gray", "RGB"):
         pixels = _jpeg(data, header, min_size)
     elif header.kind == "PNG":
-        pixels = _png(data)
+        pixels = _png(data, background)
     else:
-        pixels = _pillow(data, header.kind)
+        pixels = _pillow(data, header.kind, background)
     return _upright(pixels, header.orientation) if upright else pixels
 
 
@@ -135,17 +136,17 @@ def _jpeg(data: bytes, header: _Header, min_size: int) -> np.ndarray:
         raise Undecodable("truncated JPEG" if cut else f"corrupt JPEG: {error}") from error
 
 
-def _png(data: bytes) -> np.ndarray:
+def _png(data: bytes, background: int) -> np.ndarray:
     _check_png(data)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        return _pillow(data, "PNG")
+        return _pillow(data, "PNG", background)
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     if pixels.shape[2] == 4:
-        return _on_black(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA))
+        return _composited(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), background)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
@@ -165,12 +166,12 @@ def _check_png(data: bytes) -> None:
     raise Undecodable("truncated PNG")
 
 
-def _pillow(data: bytes, kind: str) -> np.ndarray:
+def _pillow(data: bytes, kind: str, background: int) -> np.ndarray:
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
         if image.mode in _ALPHA or "transparency" in image.info:
-            return _on_black(np.asarray(image.convert("RGBA")))
+            return _composited(np.asarray(image.convert("RGBA")), background)
         if image.mode[0] in "IF":
             return _deep_grey(np.asarray(image))
         return np.ascontiguousarray(np.asarray(image.convert("RGB")))
@@ -179,9 +180,9 @@ def _pillow(data: bytes, kind: str) -> np.ndarray:
         raise Undecodable(f"truncated {kind}" if cut else f"corrupt {kind}: {error}") from error
 
 
-def _on_black(rgba: np.ndarray) -> np.ndarray:
+def _composited(rgba: np.ndarray, background: int) -> np.ndarray:
     alpha = rgba[..., 3:].astype(np.uint16)
-    return ((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8)
+    return ((rgba[..., :3] * alpha + background * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _deep_grey(grey: np.ndarray) -> np.ndarray:

@@ -85,6 +85,15 @@ def test_transparent_parts_are_black(kind: str) -> None:
     assert far(pixels[:4], np.full((4, 8, 3), (100, 50, 25))) <= 1
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_transparent_parts_take_the_background_that_is_asked_for(kind: str) -> None:
+    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    image.paste((200, 100, 50, 51), (0, 0, 8, 4))  # a fifth of it
+    pixels = decode.rgb(saved(image, kind), background=255)
+    assert far(pixels[4:], np.full((4, 8, 3), 255)) == 0
+    assert far(pixels[:4], np.full((4, 8, 3), (244, 224, 214))) <= 1
+
+
 def test_a_palette_with_a_transparent_colour_is_composited_too() -> None:
     image = Image.new("P", (8, 8), 1)
     image.putpalette([9, 9, 9, 200, 100, 50])

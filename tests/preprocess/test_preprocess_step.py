@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -59,6 +60,13 @@ def test_a_record_carries_the_manifest_row_and_its_views(data_set, preprocess, p
     assert (record.fold, record.round, record.width, record.height) == (0, 1, 62, 80)
     plain = views.square(decode.rgb(as_jpeg(picture(2, 62, 80)), 40), 32).pixels
     assert record.views == {"plain": plain.tobytes(), "flip": plain[:, ::-1].tobytes()}
+
+
+@pytest.mark.parametrize(("background", "grey"), [("black", 0), ("grey", 128), ("white", 255)])
+def test_what_nothing_is_drawn_on_takes_the_background(data_set, preprocess, background: str, grey: int) -> None:
+    data_set.add("Images/clear.png", cv2.imencode(".png", np.zeros((40, 40, 4), np.uint8))[1].tobytes())
+    (record,) = records_of(preprocess(data_set.inputs(), background=background), "labelled-f0-r1")
+    assert set(record.views["plain"]) == {grey}
 
 
 @pytest.mark.parametrize("encoding", ["jpeg", "png", "raw"])
