@@ -17,6 +17,7 @@ from pipeline.finding import Finding
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 FREE_BYTES_WANTED = 5 * 1024**3
 DISTRIBUTIONS = ("tensorflow", "kfp", "opencv-python-headless", "pyarrow", "pandas", "google-cloud-storage")
+CUDA_DISTRIBUTION = "nvidia-cudnn-cu12"  # one of those that the extra `gpu` brings; without any TensorFlow sees no GPU
 
 
 def examine(state_dir: Path) -> list[Finding]:
@@ -61,14 +62,23 @@ def processors() -> Finding:
 
 
 def gpu() -> Finding:
-    """An NVIDIA GPU, by its own tool."""
+    """An NVIDIA GPU, by its own tool, and the libraries that TensorFlow needs to use it."""
+    install = "pip install -e '.[gpu]'"
     tool = shutil.which("nvidia-smi")
     if not tool:
-        return Finding("GPU", "optional", "none; training runs on the CPU", "on a GPU machine: pip install -e '.[gpu]'")
-    listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
-    return Finding(
-        "GPU", "ok" if listed.returncode == 0 else "optional", listed.stdout.strip() or listed.stderr.strip()
-    )
+        return Finding("GPU", "optional", "none; training runs on the CPU", f"on a GPU machine: {install}")
+    try:
+        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return Finding("GPU", "optional", "nvidia-smi does not answer", "nvidia-smi; if it hangs, restart the machine")
+    told = listed.stdout.strip() or listed.stderr.strip()
+    if listed.returncode:
+        return Finding("GPU", "optional", told, "nvidia-smi, until it lists the GPU")
+    try:
+        metadata.version(CUDA_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return Finding("GPU", "optional", f"{told}; not used: {CUDA_DISTRIBUTION} is not installed", install)
+    return Finding("GPU", "ok", told)
 
 
 def disk(state_dir: Path) -> Finding:

@@ -13,7 +13,7 @@ from components.artifacts import checkpoint, predictions, reference, shards
 from components.errors import DataError, SettingsError
 from components.predict import pictures, views
 from components.predict.settings import Inputs, Settings
-from components.vision import inference, judging, tasks, view_index
+from components.vision import inference, judging, learner, tasks, view_index
 from components.vision.metrics import Floats
 from components.vision.tasks import Task
 
@@ -47,6 +47,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     index = shards.read_shards_index(inputs.shards)
     _check(about, index)
     names = _views(settings, index["views"])
+    learner.prepare_tensorflow(inputs.seed)
     splits = _predicted(settings, inputs, about, index, names)
     task = tasks.of(index)
     weighting = _weighting(task, splits, settings, inputs.seed)

@@ -1,13 +1,14 @@
 """A model while it learns: one step, its moving average, and everything needed to go on after a kill."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from components.vision import losses, optimisers
+from components.vision import losses, nvidia, optimisers
 from components.vision import model as models
 from components.vision.batches import Batch
 from components.vision.inference import forward_function
@@ -16,9 +17,18 @@ _POLICIES = {"off": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bf
 
 
 def prepare_tensorflow(seed: int) -> None:
-    """Every operation deterministic, every generator seeded: same seed, machine type and threads, same bytes."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    """Every operation deterministic, every generator seeded: same seed, machine type and threads, same bytes.
+
+    float32 stays float32 on a GPU, too: TF32, its default there, rounds factors to 10 bits, and what a model predicts
+    would differ from the processor's in the third digit.
+    """
+    nvidia.load_cusolver()
+    gpus = tf.config.list_physical_devices("GPU")
+    nvidia.say_unused(len(gpus))
+    for gpu in gpus:
+        with suppress(RuntimeError):  # this process has computed already: too late, and no harm
+            tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

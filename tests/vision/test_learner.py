@@ -77,6 +77,7 @@ def test_without_an_average_the_weights_themselves_are_kept(pupil, batch):
 
 
 def test_a_restored_state_takes_the_same_next_step_dropout_included(pupil, batch):
+    learner.prepare_tensorflow(1)
     first, second = pupil(), pupil()
     for number in range(3):
         first.step(batch, RATE, number)
