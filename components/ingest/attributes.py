@@ -1,6 +1,7 @@
 """Attributes and their ordered classes: the contest's own table, or what the recipe says."""
 
 import tomllib
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Attribute:
 def tidy(text: str) -> str:
     """White space normalised: the contest itself writes `One<TAB>Shoulder Neckline`."""
     return " ".join(text.split())
+
+
+def class_name(text: str) -> str:
+    """A class as everybody calls it: tidy, and in composed letters, since disks and keyboards differ in writing é."""
+    return unicodedata.normalize("NFC", tidy(text))
 
 
 @cache
@@ -66,11 +72,11 @@ def with_task(name: str, struct: dict[str, Any], found: Sequence[str], *, severa
         name: of the attribute.
         struct: the recipe's: classes, ordinal, task; `auto` is multi_label where pictures have several classes or none,
             else binary for two classes and one_of_k for more.
-        found: the classes that occur, for a struct that gives none.
+        found: the classes that occur, for a struct that gives none; their order is nobody's ranking.
         several: whether any picture has several certain classes, or none.
 
     Raises:
-        SettingsError: a task that nobody knows, or that does not go with the number of classes.
+        SettingsError: a task that nobody knows, or that does not go with the classes given.
         DataError: fewer than two classes.
     """
     task = str(struct.get("task") or tasks.ONE_OF_K)
@@ -79,9 +85,11 @@ def with_task(name: str, struct: dict[str, Any], found: Sequence[str], *, severa
         raise SettingsError(f"attribute {name!r}: task={task!r} is not one of {known}{nearest(task, tasks.TASKS)}")
     if task == tasks.REGRESSION:
         return Attribute(name, ("value",), False, task)
-    classes = _classes(name, struct) or tuple(tidy(str(c)) for c in found)
+    classes = _classes(name, struct) or tuple(class_name(str(c)) for c in found)
     if len(classes) < 2:
         raise DataError(f"attribute {name!r} has {len(classes)} class(es): {list(classes)}; expected two or more")
+    if task == tasks.ORDINAL and not struct.get("classes"):
+        raise SettingsError(f"attribute {name!r}: task=ordinal needs classes, the lowest first; found: {list(classes)}")
     if task == "auto":
         task = tasks.MULTI_LABEL if several else tasks.BINARY if len(classes) == 2 else tasks.ONE_OF_K
     if task == tasks.BINARY and len(classes) != 2:
@@ -113,12 +121,13 @@ def settle(structs: list[Any], lengths: Mapping[str, Counter[int]]) -> dict[str,
 def _settled(name: str, struct: dict[str, Any], lengths: Counter[int]) -> Attribute:
     usual = lengths.most_common(1)[0][0]
     table = known().get(name)
-    known_as = {"ordinal": table.ordinal} if table and "ordinal" not in struct else {}
-    return with_task(name, known_as | struct, table.classes if table else [str(i) for i in range(usual)])
+    if table:
+        struct = {"ordinal": table.ordinal} | struct | {"classes": struct.get("classes") or table.classes}
+    return with_task(name, struct, [str(i) for i in range(usual)])
 
 
 def _classes(name: str, struct: dict[str, Any]) -> tuple[str, ...]:
-    classes = tuple(tidy(str(c)) for c in struct.get("classes") or ())
+    classes = tuple(class_name(str(c)) for c in struct.get("classes") or ())
     if classes and (len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes):
         raise SettingsError(f"attribute {name!r}: classes={list(classes)}; give two or more different names")
     return classes

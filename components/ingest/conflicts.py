@@ -62,11 +62,11 @@ def settle(table: pd.DataFrame, rule: str, tasks_of: Mapping[str, str] | None = 
 
 
 def drop_held_out_copies(table: pd.DataFrame) -> None:
-    """Drops, in place, rows to learn from that show the same as a picture that the data set holds out."""
+    """Drops, in place, rows to learn an attribute from that show what is held out to judge this attribute."""
     labelled = (table.kind == "labelled") & table.keep
-    held_out = set(table.group[labelled & table.held_out])
-    copies = table.index[labelled & ~table.held_out & table.group.isin(held_out)]
-    _drop(table, copies, "held out: shows the same as a picture of val")
+    shown = pd.MultiIndex.from_frame(table[["attribute", "group"]])
+    copies = labelled & ~table.held_out & shown.isin(shown[labelled & table.held_out])
+    _drop(table, table.index[copies], "held out: shows the same as a picture of val")
 
 
 def drop_copies(table: pd.DataFrame, rule: str) -> None:

@@ -7,11 +7,10 @@
 `image` is the path below the round's folder. A cell holds the classes of the picture joined with `|`; a class that
 might be there ends with `?`; `-` says that none is; an empty cell makes the picture part of the attribute's pool. For a
 regression it holds a number. The column `split` is optional: `train` (or nothing), `val` (held out, never learnt from),
-`test` (a question) or `pool`.
+`test` (a question) or `pool`, or what folders may be called instead.
 """
 
 import csv
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -20,17 +19,17 @@ from components.errors import DataError
 from components.ingest import attributes, labels
 from components.ingest.attributes import Attribute
 from components.ingest.fashionai import decoded, inside
-from components.ingest.rows import Reading, Rejected, Round, Row
+from components.ingest.rows import HELD_OUT, TRAIN, UNLABELLED, Reading, Rejected, Round, Row
 from components.knobs import nearest
 from components.vision import tasks
 
 FILE = "labels.csv"
 _IMAGE, _SPLIT = "image", "split"
-_KINDS = {"": "labelled", "train": "labelled", "val": "labelled", "test": "test", "pool": "pool"}
+_KINDS = dict.fromkeys(("", *TRAIN, *HELD_OUT), "labelled") | UNLABELLED
 
 
 class _Line(NamedTuple):
-    """One picture: `cells` is column to text, `split` in small letters."""
+    """One picture: `image` as the table names it, `cells` column to tidy text, `split` in small letters."""
 
     round: Round
     number: int
@@ -89,8 +88,10 @@ def _lines(round: Round, notes: list[str]) -> Iterator[_Line]:
         raise DataError(f"{round.name}/{FILE} begins with {head}; expected different names, one of them {_IMAGE!r}")
     for fields in table:
         if any(field.strip() for field in fields):
-            cells = dict(zip(head, (attributes.tidy(f) for f in [*fields, *[""] * len(head)]), strict=False))
-            yield _Line(round, table.line_num, cells.pop(_IMAGE), cells.pop(_SPLIT, "").lower(), cells)
+            written = dict(zip(head, [*fields, *[""] * len(head)], strict=False))
+            image = written.pop(_IMAGE).strip()  # names of files may hold two spaces in a row
+            cells = {name: attributes.class_name(field) for name, field in written.items()}
+            yield _Line(round, table.line_num, image, cells.pop(_SPLIT, "").lower(), cells)
 
 
 def _attribute(name: str, struct: dict[str, Any] | None, lines: list[_Line]) -> Attribute:
@@ -117,7 +118,7 @@ def _take(line: _Line, attribute: Attribute, reading: Reading, seen: set[tuple[o
     if fault:
         reading.rejected.append(Rejected(line.file, line.number, line.image, attribute.name, fault))
         return
-    held_out = kind == "labelled" and line.split == "val"
+    held_out = kind == "labelled" and line.split in HELD_OUT
     reading.rows.append(
         Row(line.file, line.number, line.round.number, kind, line.image, attribute.name, label, path, held_out)
     )
@@ -134,8 +135,10 @@ def _misplaced(line: _Line, kind: str, path: str) -> str:
 def _repeated(
     line: _Line, kind: str, path: str, attribute: Attribute, label: str, seen: set[tuple[object, ...]]
 ) -> str:
-    # A repeat with another label is no repeat but a conflict; a question can be answered only once, whatever its round.
-    key = (kind, line.image, attribute.name) if kind == "test" else (line.round.number, path, attribute.name, label)
+    # A repeat with another label is no repeat but a conflict, and what val holds out must not count as train's copy of
+    # it; a question can be answered only once, whatever its round.
+    about = (line.round.number, path, attribute.name, label, line.split in HELD_OUT)
+    key = (kind, line.image, attribute.name) if kind == "test" else about
     if key not in seen:
         seen.add(key)
         return ""
@@ -157,8 +160,6 @@ def _label(cell: str, attribute: Attribute) -> tuple[str, str]:
 
 
 def _number(cell: str) -> tuple[str, str]:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    return (f"{value:.12g}", "") if math.isfinite(value) else ("", f"no number: {cell!r}; a regression learns numbers")
+    if not labels.is_number(cell):
+        return "", f"no number: {cell!r}; a regression learns numbers"
+    return f"{float(cell):.12g}", ""

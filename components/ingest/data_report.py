@@ -204,7 +204,7 @@ def _notes(findings: Findings) -> Iterator[str]:
     for name, number in sorted(findings.reading.ignored.items()):
         yield f"{number} rows of {name} are ignored: this run did not ask for that attribute"
     for note, (number, path) in findings.pictures.notes.items():
-        meaning = " (composited on black)" if "alpha" in note else ""
+        meaning = " (compared on grey)" if "alpha" in note else ""
         yield f"{number} pictures: {note}{meaning}, for instance {path}"
     if findings.num_folds < settings.folds:
         yield f"{findings.num_folds} folds instead of {settings.folds}: there are not more groups of labelled pictures"
@@ -225,10 +225,16 @@ def _notes(findings: Findings) -> Iterator[str]:
 
 def _attribute_notes(findings: Findings, name: str) -> Iterator[str]:
     classes = findings.reading.attributes[name].classes
-    empty = [c for c, n in zip(classes, counts(findings, name)["per_class"], strict=True) if n == 0]
-    if empty:
-        yield f"{name} has no example of {', '.join(empty)}: no model can learn it"
     kept = findings.rows[(findings.rows.attribute == name) & (findings.rows.kind == "labelled") & findings.rows.keep]
+    examples = _per_class(list(kept.label[~kept.held_out]), len(classes))
+    empty = [c for c, n in zip(classes, examples, strict=True) if n == 0]
+    if empty:
+        where = " outside val" if kept.held_out.any() else ""
+        yield f"{name} has no example of {', '.join(empty)}{where}: no model can learn it"
+    written = Counter(map(str.casefold, classes))
+    alike = [c for c in classes if written[c.casefold()] > 1]
+    if alike:
+        yield f"{name} has classes that differ in small and large letters only: {', '.join(alike)}"
     missing = sorted(set(range(findings.num_folds)) - set(kept.fold))
     if missing:
         yield (

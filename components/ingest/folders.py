@@ -2,6 +2,7 @@
 
 `test/` holds the questions (in the order of their paths), `pool/` unlabelled pictures, with or without folders inside.
 What lies in `val/` is held out: it judges and never trains. Without it the folds are cut here, grouped by duplicates.
+Nothing is left out in silence: files and folders that fit no rule are told in the reading's notes.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from components.errors import DataError, SettingsError
 from components.ingest import attributes, labels
 from components.ingest.attributes import Attribute
-from components.ingest.rows import Reading, Rejected, Round, Row
+from components.ingest.rows import HELD_OUT, TRAIN, UNLABELLED, Reading, Rejected, Round, Row
 
 DEFAULT_NAME = "class"
 # What lies beside pictures and would otherwise count as refused ones: captions, sounds, what programs leave behind.
@@ -20,15 +21,16 @@ _NO_PICTURES = (
     *(".txt", ".md", ".html", ".csv", ".json", ".xml", ".yaml", ".dat", ".db", ".ini", ".svg"),
     *(".wav", ".ogg", ".mp3", ".mp4"),
 )
-_TRAIN, _HELD_OUT = "train", ("val", "valid", "validation")
-_UNLABELLED = {"test": "test", "tests": "test", "pool": "pool", "unlabelled": "pool", "unlabeled": "pool"}
+_NO_PICTURE, _STRAY = "no picture", "stray"
 
 
 class _File(NamedTuple):
+    """`kind` as of a row, or why it becomes none; `folder` the class of a labelled one."""
+
     round: Round
     path: str
     kind: str
-    folder: str
+    folder: str = ""
     held_out: bool = False
 
 
@@ -47,33 +49,62 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
     if len(wanted) > 1:
         raise SettingsError(f"a folder per class is one attribute; {len(wanted)} are given: {', '.join(wanted)}")
     name, struct = next(iter(wanted.items()), (DEFAULT_NAME, {}))
-    strange: list[str] = []
-    files = [file for round in rounds for file in _files(round, strange)]
+    files = [file for round in rounds for file in _files(round)]
     attribute = _attribute(name, struct, files)
     position = {str(i): i for i in range(len(attribute.classes))} | {c: i for i, c in enumerate(attribute.classes)}
-    reading = Reading({name: attribute})
-    if strange:
-        reading.notes.append(f"{len(strange)} files are no pictures by their names and left out: {strange[0]}, ...")
+    reading = Reading({name: attribute}, notes=[*_notes(files, position), *_bare_notes(rounds)])
     asked: set[str] = set()
     for file in files:
-        _take(file, _fault(file, position, asked), position, reading)
+        if file.kind not in (_NO_PICTURE, _STRAY):
+            _take(file, _fault(file, position, asked), position, reading)
     return reading
 
 
-def _files(round: Round, strange: list[str]) -> Iterator[_File]:
-    tops = {name.split("/")[0].lower() for name in round.files}
+def _files(round: Round) -> Iterator[_File]:
+    is_split = bool(_parts_of_split(round))
     for path in round.files:
         first, *rest = path.split("/")
-        if not rest:
-            continue  # a read-me beside the folders
-        if PurePosixPath(path).suffix.lower() in _NO_PICTURES:
-            strange.append(path)
-        elif first.lower() in _UNLABELLED:
-            yield _File(round, path, _UNLABELLED[first.lower()], "")
-        elif _TRAIN not in tops:
-            yield _File(round, path, "labelled", attributes.tidy(first))
-        elif first.lower() in (_TRAIN, *_HELD_OUT) and len(rest) > 1:
-            yield _File(round, path, "labelled", attributes.tidy(rest[0]), first.lower() in _HELD_OUT)
+        top, suffix = first.lower(), PurePosixPath(path).suffix.lower()
+        if suffix in _NO_PICTURES or not (rest or suffix):
+            yield _File(round, path, _NO_PICTURE)
+        elif rest and top in UNLABELLED:
+            yield _File(round, path, UNLABELLED[top])
+        elif rest and not is_split:
+            yield _File(round, path, "labelled", attributes.class_name(first))
+        elif len(rest) > 1 and top in (*TRAIN, *HELD_OUT):
+            yield _File(round, path, "labelled", attributes.class_name(rest[0]), top in HELD_OUT)
+        else:
+            yield _File(round, path, _STRAY)
+
+
+def _parts_of_split(round: Round) -> list[str]:
+    """The folders that hold those of the classes; none where the classes lie right in the round."""
+    tops = {path.split("/")[0] for path in round.files if path.count("/") > 1}
+    is_split = any(top.lower() in TRAIN for top in tops)
+    return sorted(top for top in tops if is_split and top.lower() in (*TRAIN, *HELD_OUT))
+
+
+def _notes(files: list[_File], position: dict[str, int]) -> Iterator[str]:
+    paths = {kind: [file.path for file in files if file.kind == kind] for kind in (_NO_PICTURE, _STRAY, "test")}
+    if paths[_NO_PICTURE]:
+        number, first = len(paths[_NO_PICTURE]), paths[_NO_PICTURE][0]
+        yield f"{number} files are no pictures by their names and left out: {first}, ..."
+    if paths[_STRAY]:
+        counts = Counter(path.rpartition("/")[0].split("/")[0] or "the round's own folder" for path in paths[_STRAY])
+        where = ", ".join(f"{number} in {folder}" for folder, number in sorted(counts.items()))
+        yield (
+            f"{len(paths[_STRAY])} files lie where no class, question or pool is expected and are left out ({where}): "
+            f"{paths[_STRAY][0]}, ..."
+        )
+    told = [path for path in paths["test"] if {attributes.class_name(p) for p in path.split("/")[1:-1]} & {*position}]
+    if told:
+        yield f"{len(told)} questions lie in folders called like classes: these are not read as labels: {told[0]}, ..."
+
+
+def _bare_notes(rounds: list[Round]) -> Iterator[str]:
+    for round in rounds:
+        for path in (path for folder in ("", *_parts_of_split(round)) for path in round.bare(folder)):
+            yield f"{round.name}/{path} is empty or a link, which is not followed: no class or part comes from it"
 
 
 def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribute:
@@ -81,8 +112,8 @@ def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribu
     classes = struct.get("classes") or sorted(found)
     if not found or len(classes) < 2:
         raise DataError(
-            f"{len(found)} class folder(s) found: {sorted(found)}; expected two or more, as {{class}}/* or "
-            "train/{class}/*"
+            f"{len(found)} class folder(s) found in {', '.join(dict.fromkeys(file.round.name for file in files))}: "
+            f"{sorted(found)}; expected two or more, as {{class}}/* or train/{{class}}/*"
         )
     return attributes.with_task(name, struct, sorted(found))
 

@@ -29,7 +29,8 @@ def assign(table: pd.DataFrame, num_folds: int, seed: int) -> np.ndarray:
 
     Args:
         table: image_id, attribute, kind, group, round, label, keep. Rows that are not kept count nothing but follow
-            their group. Groups with a row that is `held_out` (a column that may be missing) are fold 0, alone.
+            their group. Of an attribute with rows that are `held_out` (a column that may be missing) the groups of
+            these are fold 0, alone; the other attributes are cut by themselves, since they have no other judges.
         num_folds: how many.
         seed: of the random order.
 
@@ -37,8 +38,16 @@ def assign(table: pd.DataFrame, num_folds: int, seed: int) -> np.ndarray:
         (n,) int8, -1 where not labelled.
     """
     labelled = table[table.kind == "labelled"]
+    held_out = labelled[labelled.held_out & labelled.keep] if "held_out" in labelled else labelled[:0]
+    judged = labelled.attribute.isin(held_out.attribute)
+    own = _cut(labelled[judged], set(held_out.group), num_folds, seed)
+    found = own | _cut(labelled[~judged], set(), num_folds, seed)
+    return np.array([found.get(row, -1) for row in table.index], np.int8)
+
+
+def _cut(labelled: pd.DataFrame, held_out: set[int], num_folds: int, seed: int) -> dict[int, int]:
+    """Row to fold."""
     rounds: dict[int, dict[int, list[Member]]] = defaultdict(lambda: defaultdict(list))
-    held_out = set(labelled.group[labelled.held_out]) if "held_out" in labelled else set()
     dealt = labelled[labelled.keep & ~labelled.group.isin(held_out)]
     for row in dealt.itertuples():
         for position in labels.positions(row.label) or [-1]:
@@ -47,8 +56,7 @@ def assign(table: pd.DataFrame, num_folds: int, seed: int) -> np.ndarray:
     first = 1 if held_out else 0
     found = _dealt(rounds, names.to_dict(), max(1, num_folds - first), seed)
     fold_of = dict.fromkeys(held_out, 0) | {group: fold + first for group, fold in found.items()}
-    folds = labelled.group.map(fold_of).fillna(0).reindex(table.index, fill_value=-1)
-    return folds.to_numpy(np.int8)
+    return {row: fold_of.get(group, 0) for row, group in labelled.group.items()}
 
 
 def usable(table: pd.DataFrame, num_folds: int) -> int:

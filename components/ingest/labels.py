@@ -23,9 +23,9 @@ def fault(label: str, attribute: Attribute) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a finite number."""
+    """Whether a text is a finite number. Python would read `1_000` too, which people write for other things."""
     try:
-        return math.isfinite(float(text))
+        return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
 

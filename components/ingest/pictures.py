@@ -98,7 +98,7 @@ def _look(round: Round, path: str, max_pixels: float) -> _Look:
         header = sniff.header(data)
         if header.width * header.height > max_pixels:
             raise decode.Undecodable(f"too large: {header.width} x {header.height} pixels")
-        rgb = decode.rgb(data)
+        rgb = decode.rgb(data, background=decode.GREY)
     except decode.Undecodable as error:
         return _Look("", np.zeros((phash.SIDE_PX, phash.SIDE_PX), np.uint8), 0, 0, [], str(error))
     height, width, _ = rgb.shape

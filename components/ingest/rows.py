@@ -13,6 +13,9 @@ from components.ingest.attributes import Attribute
 
 # What archivers and desktops leave behind: `.DS_Store`, `__MACOSX/._a.jpg`.
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
+# What folders and tables call the parts of a data set, in small letters; of the unlabelled ones with the kind of row.
+TRAIN, HELD_OUT = ("train", "training"), ("val", "valid", "validation")
+UNLABELLED = {"test": "test", "tests": "test", "pool": "pool", "unlabelled": "pool", "unlabeled": "pool"}
 
 
 class Row(NamedTuple):
@@ -82,14 +85,28 @@ class Round:
     def files(self) -> list[str]:
         """All files below the round's folder, relative and sorted."""
         listed = (name for name in storage.list_files(self.uri) if not _HIDDEN.search(name))
-        found = [name for name in listed if not self.folders or name.split("/")[0] in self.folders]
+        found = [name for name in listed if self._includes(name)]
         if not found:
-            raise DataError(f"round {self.name!r}: no file under {self.uri!r}; check the address")
+            raise DataError(
+                f"round {self.name!r}: no file under {self.uri!r}; check the address "
+                "(links to folders are not followed)"
+            )
         return found
 
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(self.files)
+
+    def bare(self, folder: str = "") -> list[str]:
+        """Folders right in a folder of the round in which no file is found: empty ones, and links to folders."""
+        depth = len(folder.split("/")) + 1 if folder else 1
+        holding = {"/".join(name.split("/")[:depth]) for name in self.files if name.count("/") >= depth}
+        names = [name for name in storage.folders(storage.join(self.uri, folder)) if not _HIDDEN.search(f"{name}/")]
+        inside = [f"{folder}/{name}" if folder else name for name in names if folder or self._includes(name)]
+        return [path for path in inside if path not in holding]
+
+    def _includes(self, path: str) -> bool:
+        return not self.folders or path.split("/")[0] in self.folders
 
     def has(self, path: str) -> bool:
         """True if the file exists. A listing does not follow links to folders, hence the second look on local disk."""

@@ -1,6 +1,7 @@
 """Ingest: labels, pictures, duplicates, conflicts, folds, and a report about all of it."""
 
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from components.ingest.rows import Reading, Rejected, Round, open_rounds
 from components.ingest.settings import Inputs, Settings
 from components.vision import duplicates, tasks
 
-CODE = "ingest 1"
+CODE = "ingest 2"
 """Changes when the same data and settings give another manifest."""
 
 
@@ -29,13 +30,22 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     """
     rounds = open_rounds(inputs.rounds)
     reading = layouts.reader(settings.layout, rounds)(rounds, inputs.attributes)
-    progress.log(f"{len(reading.rows)} rows read, {len(reading.rejected)} refused")
+    _log(reading)
     limits.check_share(reading, settings.max_rejected)
     with tempfile.TemporaryDirectory(prefix="seamline-ingest-") as folder:
         findings = _find(settings, inputs, rounds, reading, Path(folder))
         outputs.write_text("data_report", data_report.page(findings))
     result = _publish(settings, inputs, findings)
     return entry.Summary({"manifest": result}, {"metrics": data_report.metrics(findings)})
+
+
+def _log(reading: Reading) -> None:
+    progress.log(f"{len(reading.rows)} rows read, {len(reading.rejected)} refused")
+    for name, attribute in reading.attributes.items():
+        classes = textwrap.shorten(", ".join(attribute.classes), 200, placeholder=" ...")
+        progress.log(f"{name}: {attribute.task} of {len(attribute.classes)} ({classes})")
+    for note in reading.notes:
+        progress.log(note)
 
 
 def _find(settings: Settings, inputs: Inputs, rounds: list[Round], reading: Reading, folder: Path) -> Findings:
@@ -101,5 +111,5 @@ def _task(attribute: Attribute, rows: pd.DataFrame) -> dict[str, Any]:
     if attribute.task != tasks.REGRESSION:
         return {"task": attribute.task}
     kept = rows[(rows.attribute == attribute.name) & (rows.kind == "labelled") & rows.keep]
-    values = kept.label.astype(float)
+    values = kept.label[~kept.held_out | kept.held_out.all()].astype(float)
     return {"task": attribute.task, "scale": [float(values.mean()), float(values.std(ddof=0)) or 1.0]}

@@ -88,13 +88,13 @@ def _made(album: Album, keys: Sequence[Key]) -> Iterator[str]:
 
 
 def _decode(data: bytes) -> np.ndarray[Any, Any] | None:
-    """BGR pixels, upright, as the models saw them, or None."""
+    """BGR pixels, upright, transparent parts grey, or None."""
     if not data:
         return None
     if data.startswith(_JPEG):
         return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
     try:
-        return cv2.cvtColor(decode.rgb(data), cv2.COLOR_RGB2BGR)  # OpenCV alone shows what transparent parts hide
+        return cv2.cvtColor(decode.rgb(data, background=decode.GREY), cv2.COLOR_RGB2BGR)
     except decode.Undecodable:
         return None
 

@@ -20,6 +20,9 @@ from PIL import Image
 MAX_PIXELS = 89_478_485
 """Larger pictures are refused from their header: 256 MB as RGB, and Pillow's own limit against decompression bombs."""
 
+GREY = 128
+"""On this background drawings in black and drawings in white are both seen."""
+
 _EXIF = re.compile(rb"\xff\xe1..Exif\x00\x00", re.DOTALL)
 _ORIENTATION = 0x0112
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -33,9 +33,7 @@ def soft_targets(labels: Sequence[str], policy: str, *, smoothing: float = 0.0, 
     Raises:
         DataError: a label without exactly one y, or with other letters; names it.
     """
-    letters = _letters(labels)
-    shares = POLICIES["hard" if policy == "ordinal" and not ordinal else policy](letters)
-    return (1 - smoothing) * shares + smoothing / max(1, letters.shape[1])
+    return _smoothed(POLICIES["hard" if policy == "ordinal" and not ordinal else policy](_letters(labels)), smoothing)
 
 
 def task_targets(
@@ -43,29 +41,32 @@ def task_targets(
 ) -> Floats:
     """Soft targets of any task, (n, K) float64, before `tasks.Task.encode`.
 
+    The policy `ordinal` of the task `ordinal` counts every class as a rank; elsewhere the first one is "invisible".
+
     Raises:
         DataError: a label that the task cannot have; names it.
     """
     if task == "multi_label":
-        return presence(labels, policy, smoothing=smoothing)
+        return presence(labels, smoothing=smoothing)
     if task == "regression":
         return numbers(labels)
+    if task == policy == "ordinal":
+        return _smoothed(_ranks(_letters(labels)), smoothing)
     return soft_targets(labels, policy, smoothing=smoothing, ordinal=ordinal)
 
 
-def presence(labels: Sequence[str], policy: str, *, smoothing: float = 0.0) -> Floats:
-    """For each class by itself: y is 1, n is 0, and m, which might be there, a half (0 under the policy `hard`).
+def presence(labels: Sequence[str], *, smoothing: float = 0.0) -> Floats:
+    """For each class by itself: y is 1, n is 0, and m, which might be there, a half.
 
     Args:
         labels: n strings of K letters y, m, n.
-        policy: `hard`, or any other of POLICIES.
         smoothing: eps of `(1 - eps) t + eps / 2`, 0..1.
 
     Returns:
         (n, K) float64 in 0..1.
     """
     letters = _letters(labels, exclusive=False)
-    shares = (letters == "y") + (letters == "m") * (0.0 if policy == "hard" else 0.5)
+    shares = (letters == "y") + (letters == "m") * 0.5
     return (1 - smoothing) * shares + smoothing / 2
 
 
@@ -84,6 +85,10 @@ def _letters(labels: Sequence[str], *, exclusive: bool = True) -> npt.NDArray[np
             one = " with exactly one y" if exclusive else ""
             raise DataError(f"label {label!r} cannot be trained on; expected {num_classes} letters of y, m, n{one}")
     return np.array([list(label) for label in labels], dtype="<U1").reshape(len(labels), num_classes)
+
+
+def _smoothed(shares: Floats, smoothing: float) -> Floats:
+    return (1 - smoothing) * shares + smoothing / max(1, shares.shape[1])
 
 
 def _hard(letters: npt.NDArray[np.str_]) -> Floats:
@@ -108,13 +113,18 @@ def _table(shares: dict[int, tuple[float, float]]) -> Callable[[npt.NDArray[np.s
     return policy
 
 
-def _ordinal(letters: npt.NDArray[np.str_]) -> Floats:
-    """Index 0 is "invisible", not the lowest rank: it shares nothing with the scale."""
+def _ranks(letters: npt.NDArray[np.str_], lowest: int = 0) -> Floats:
+    """SORD over the classes from `lowest` on; those before it share nothing with the scale."""
     ranks = np.arange(letters.shape[1])
     truth = (letters == "y").argmax(axis=1)[:, None]
-    shares = np.exp(-np.abs(ranks - truth)) * (ranks > 0)
-    shares = np.where(truth == 0, ranks == 0, shares)
+    shares = np.exp(-np.abs(ranks - truth)) * (ranks >= lowest)
+    shares = np.where(truth < lowest, ranks == truth, shares)
     return shares / shares.sum(axis=1, keepdims=True)
+
+
+def _ordinal(letters: npt.NDArray[np.str_]) -> Floats:
+    """Index 0 is "invisible", not the lowest rank."""
+    return _ranks(letters, lowest=1)
 
 
 POLICIES: dict[str, Callable[[npt.NDArray[np.str_]], Floats]] = {

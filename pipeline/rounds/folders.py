@@ -23,11 +23,12 @@ from pipeline.errors import RecipeError
 FIRST_ROUND_FOLDERS = ("web", "base", "rank", "z_rank")
 DELIVERY_MARKS = ("Annotations", "Tests", "Pool", "Images")
 # A round with a table of labels, and one split into folders of classes (`train/cat/1.jpg`).
-TABLE, TRAIN = "labels.csv", "train"
+TABLE, TRAIN = "labels.csv", ("train", "training")
 _NO_ATTRIBUTES = {"image", "split"}  # the table's other columns, see `components.ingest.csv_table`
 # A file whose name ends so says that the delivery is complete; it is no part of the content.
 MARKER = "_SUCCESS"
 THREADS = 8
+_PIECE = 1 << 20  # bytes read at a time: a table of Open Images is as large as some memories
 _TABLE = re.compile(r"(^|/)(Annotations/[^/]+|Tests/question)\.csv$", re.IGNORECASE)
 
 
@@ -109,10 +110,10 @@ def discover(data: str) -> list[dict[str, Any]]:
     """The rounds of a data folder, oldest first.
 
     A folder that holds `Annotations/`, `Tests/`, `Images/` or `Pool/` is itself the one round, so is one with a
-    `labels.csv` or a folder `train/`, and one whose folders hold files only: those are classes. Otherwise each of its
-    folders is a round, in the natural order of their names (round2 before round10); the contest's `web`, `base`,
-    `rank` and `z_rank` are together round 1 and whatever lies beside them is round 2. Folders that begin with a dot
-    are left out.
+    `labels.csv` or a folder `train/` or `training/`, and one whose folders hold files only: those are classes.
+    Otherwise each of its folders is a round, in the natural order of their names (round2 before round10); the contest's
+    `web`, `base`, `rank` and `z_rank` are together round 1 and whatever lies beside them is round 2. Folders that begin
+    with a dot are left out.
 
     Raises:
         RecipeError: the folder does not exist or holds nothing.
@@ -152,7 +153,7 @@ def digest(uri: str, folders: Iterable[str] = ()) -> str:
     listed = [(storage.join(root, name), name) for root in roots for name in storage.list_files(root)]
     files = [(address, name) for address, name in listed if not is_marker(name)]
     if not files:
-        raise RecipeError(f"{uri} holds no files; check the address of the round")
+        raise RecipeError(f"{uri} holds no files; check the address of the round (links to folders are not followed)")
     with ThreadPoolExecutor(THREADS) as pool:
         contents = list(pool.map(content_of, [address for address, _ in files]))
     return content_digest((name, content) for (_, name), content in zip(files, contents, strict=True))
@@ -179,12 +180,19 @@ def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def content_of(address: str) -> str:
     """The digest of one file. Raises RecipeError where it has vanished."""
+    whole = blake3.blake3()
     try:
-        return str(blake3.blake3(storage.read_bytes(address)).hexdigest(16))
-    except DataError as error:
+        if storage.is_remote(address):
+            whole.update(storage.read_bytes(address))
+        else:
+            with open(address, "rb") as file:
+                while piece := file.read(_PIECE):
+                    whole.update(piece)
+    except (DataError, FileNotFoundError) as error:
         raise RecipeError(
             f"{address} vanished while the round was read; try again when the delivery is complete"
         ) from error
+    return str(whole.hexdigest(16))
 
 
 def _contest_rounds(place: str, names: list[str], delivered: list[str]) -> list[dict[str, Any]]:
@@ -217,7 +225,7 @@ def _has_mark(delivery: Delivery) -> bool:
 
 def _is_marked(place: str, names: Iterable[str]) -> bool:
     """Whether a folder is a round by what lies right in it, in the layouts beside the contest's."""
-    return TRAIN in map(str.lower, names) or storage.exists(storage.join(place, TABLE))
+    return any(name.lower() in TRAIN for name in names) or storage.exists(storage.join(place, TABLE))
 
 
 def _is_tree(place: str, names: Iterable[str]) -> bool:

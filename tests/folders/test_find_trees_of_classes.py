@@ -21,6 +21,7 @@ def tree(tmp_path):
 
 ONE_ROUND = {
     "train and val": ["train/cat/1.jpg", "val/cat/2.jpg"],
+    "training and validation": ["Training/cat/1.jpg", "validation/cat/2.jpg"],
     "train alone, with folders inside the classes": ["train/cat/grey/1.jpg", "train/dog/1.jpg"],
     "a tree of classes": ["cat/1.jpg", "dog/1.jpg"],
     "a tree of classes with questions": ["cat/1.jpg", "dog/1.jpg", "test/3.jpg"],
@@ -71,6 +72,7 @@ def test_the_folders_recipe_learns_every_column_or_else_the_one_attribute_of_the
     [
         (["attributes.class.task=binary", "attributes.class.classes=a,b,c"], "task=binary has two classes, not 3"),
         (["attributes.class.task=regression", "attributes.class.classes=a,b"], "learns a number and has no classes"),
+        (["attributes.class.task=ordinal"], "task=ordinal needs classes, the lowest first"),
         (["attributes.class.task=multi_label", "generations.pseudo=true"], "set generations.pseudo=false"),
         (["attributes.class.task=regression", "generations.pseudo=true"], "set generations.pseudo=false"),
     ],
@@ -78,6 +80,21 @@ def test_the_folders_recipe_learns_every_column_or_else_the_one_attribute_of_the
 def test_a_task_that_cannot_be_is_refused_before_anything_starts(changes, message):
     with pytest.raises(RecipeError, match=message):
         recipe_checks.refuse_contradictions(recipe.load("folders", changes))
+
+
+def test_ranks_that_are_named_in_their_order_are_accepted():
+    recipe_checks.refuse_contradictions(
+        recipe.load("folders", ["attributes.class.task=ordinal", "attributes.class.classes=1,2,10"])
+    )
+
+
+def test_links_alone_are_no_data(tmp_path):
+    (tmp_path / "elsewhere" / "cat").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "cat" / "1.jpg").write_text("picture")
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    (tmp_path / "data" / "train" / "cat").symlink_to(tmp_path / "elsewhere" / "cat")
+    with pytest.raises(RecipeError, match=r"holds no files.*\(links to folders are not followed\)"):
+        discover(str(tmp_path / "data"))
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones():

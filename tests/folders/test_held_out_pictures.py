@@ -57,6 +57,21 @@ def test_the_held_out_are_fold_0_and_the_others_share_the_rest():
     assert sorted(set(found[:40])) == [1, 2, 3, 4]
 
 
+def test_an_attribute_of_which_val_labels_nothing_is_cut_into_all_folds():
+    judged = frame(*((i, "yn" if i % 2 else "ny", i >= 40) for i in range(50)))
+    unjudged = frame(*((i, "yn" if i % 2 else "ny", False) for i in range(40))).assign(attribute="colour")
+    table = pd.concat([judged, unjudged], ignore_index=True)
+    found = folds.assign(table, 5, seed=0)
+    assert list(found[:50]) == list(folds.assign(judged, 5, seed=0))
+    assert sorted(set(found[50:])) == [0, 1, 2, 3, 4]
+
+
+def test_an_attribute_whose_held_out_pictures_are_all_dropped_is_cut_into_all_folds():
+    table = frame(*((i, "yn" if i % 2 else "ny", i >= 38) for i in range(40)))
+    table.loc[38:, "keep"] = False
+    assert sorted(set(folds.assign(table, 5, seed=0)[:38])) == [0, 1, 2, 3, 4]
+
+
 def test_without_any_held_out_nothing_changes():
     table = frame(*((i, "yn", False) for i in range(30)))
     assert list(folds.assign(table, 5, 0)) == list(folds.assign(table.drop(columns="held_out"), 5, 0))
@@ -68,6 +83,13 @@ def test_a_copy_of_a_held_out_picture_is_not_learnt_from():
     assert list(table.keep) == [True, False, False, True]
     assert set(table.reason[~table.keep]) == {"held out: shows the same as a picture of val"}
     assert list(folds.assign(table, 3, 0))[:3] == [0, 0, 0]
+
+
+def test_a_copy_may_still_teach_what_the_held_out_picture_does_not_judge():
+    table = frame((1, "yn", True), (1, "yn", False), (1, "ny", False))
+    table.loc[2, "attribute"] = "colour"
+    conflicts.drop_held_out_copies(table)
+    assert list(table.keep) == [True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_the_recipe_chooses_columns_classes_and_tasks(table):
         ("a.png,red|green,1", "more than one y"),
         ("a.png,red,dear", "no number: 'dear'"),
         ("a.png,red,nan", "no number: 'nan'"),
+        ("a.png,red,1_000", "no number: '1_000'"),
         ("../a.png,red,1", "path leaves the round's folder"),
         ("z.png,red,1", "missing file: no z.png"),
         ("b.png,red,1", "duplicate row"),
@@ -96,9 +97,24 @@ def test_a_cell_that_cannot_be_used_is_refused_with_its_line(table, row, reason)
     assert {r.line for r in reading.rejected} == {3}
 
 
+@pytest.mark.parametrize(
+    ("split", "kind", "held_out"),
+    [
+        ("training", "labelled", False),
+        ("Valid", "labelled", True),
+        ("validation", "labelled", True),
+        ("tests", "test", False),
+        ("unlabelled", "pool", False),
+    ],
+)
+def test_a_split_may_be_called_as_folders_may(table, split, kind, held_out):
+    reading = read(table(f"image,kind,split\na.png,x,train\nb.png,y,{split}\n"))
+    assert [(row.kind, row.held_out) for row in reading.rows] == [("labelled", False), (kind, held_out)]
+
+
 def test_an_unknown_split_is_refused(table):
-    reading = read(table("image,kind,split\na.png,x,train\nb.png,y,training\n"))
-    assert [r.reason for r in reading.rejected] == ["unknown split: 'training'; expected train, val, test or pool"]
+    reading = read(table("image,kind,split\na.png,x,train\nb.png,y,learn\n"))
+    assert [r.reason for r in reading.rejected] == ["unknown split: 'learn'; expected train, val, test or pool"]
 
 
 def test_a_column_that_is_not_there_is_said_with_the_nearest_one(table):
@@ -118,6 +134,32 @@ def test_a_task_that_does_not_fit_the_classes_is_one_clear_line(table):
         read(round1, structs=[{"name": "kind", "task": "binary"}])
     with pytest.raises(SettingsError, match="task='ordinals' is not one of .*did you mean ordinal"):
         read(round1, structs=[{"name": "kind", "task": "ordinals"}])
+
+
+def test_names_alone_are_no_ranks(table):
+    round1 = table("image,size\na.png,small\nb.png,large\nc.png,middle\n")
+    with pytest.raises(SettingsError, match="'size': task=ordinal needs classes, the lowest first; found: .'large'"):
+        read(round1, structs=[{"name": "size", "task": "ordinal"}])
+
+
+def test_two_spaces_in_the_name_of_a_picture_are_kept(table):
+    round1 = table("image,kind\na  b.png ,x\nc.png,y\n", pictures=["a  b", "c"])
+    assert [(row.image_id, row.path) for row in read(round1).rows] == [("a  b.png", "a  b.png"), ("c.png", "c.png")]
+
+
+def test_a_class_is_one_class_however_its_accent_is_written(table):
+    reading = read(table("image,kind\na.png,caf\u00e9\nb.png,cafe\u0301\nc.png,tea\n"))
+    assert reading.attributes["kind"].classes == ("caf\u00e9", "tea")
+
+
+def test_a_picture_of_train_and_of_val_stays_in_val_alone(table):
+    reading = read(table("image,kind,split\na.png,x,train\na.png,x,val\na.png,x,val\nb.png,y,\n"))
+    assert [(row.image_id, row.held_out) for row in reading.rows] == [
+        ("a.png", False),  # goes as a copy of what is held out, see `conflicts.drop_held_out_copies`
+        ("a.png", True),
+        ("b.png", False),
+    ]
+    assert [r.reason for r in reading.rejected] == ["duplicate row: the first one counts"]
 
 
 def test_one_class_alone_teaches_nothing(table):

@@ -49,7 +49,8 @@ def test_multi_label_decides_every_class_by_itself(delivery, travel):
 
 
 def test_ordinal_learns_the_ranks_as_cumulative_sigmoids(delivery, travel):
-    journey = travel(delivery, {"name": "size", "task": "ordinal"}, epochs=14)
+    sizes = ["1 small", "2 middle", "3 large", "4 huge"]
+    journey = travel(delivery, {"name": "size", "task": "ordinal", "classes": sizes}, epochs=14)
     about = journey.index("train", "checkpoints")
     assert (about["task"], about["ordinal"], len(about["classes"])) == ("ordinal", True, 4)
     found = scores_of(journey, "size")

@@ -70,7 +70,7 @@ def test_odd_pictures_are_read_and_reported(result, book):
     planted = book["counts"]
     assert f"{planted['cmyk']} pictures: CMYK" in result.page
     assert f"{planted['grey']} pictures: grey" in result.page
-    assert f"{planted['alpha_png_named_jpg']} pictures: alpha (composited on black)" in result.page
+    assert f"{planted['alpha_png_named_jpg']} pictures: alpha (compared on grey)" in result.page
     assert "wrong extension: a PNG called .jpg" in result.page
     turned = planted["exif_rotated"] + planted["exif_upside_down"]
     assert f"{turned} pictures: turned upright by EXIF orientation" in result.page

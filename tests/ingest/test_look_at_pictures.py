@@ -76,6 +76,15 @@ def test_unusual_colours_are_read_and_noted(delivery, look, draw, mode, kind, su
     assert seen.notes == {note: (1, picture)}
 
 
+@pytest.mark.parametrize("ink", [0, 255])
+def test_drawings_on_nothing_are_told_apart_whatever_their_ink(delivery, look, ink):
+    drawings = np.full((2, 40, 40, 4), (ink, ink, ink, 0), np.uint8)
+    drawings[0, 10:30, 5:15, 3] = drawings[1, 10:30, 25:35, 3] = 255
+    seen = look(*(delivery.put(f"{i}.png", saved(Image.fromarray(d), "PNG")) for i, d in enumerate(drawings)))
+    assert seen.pixels[0] != seen.pixels[1]
+    assert not seen.is_flat.any()
+
+
 def test_a_wrong_extension_is_read_by_content_and_noted(delivery, look, draw, encode):
     seen = look(delivery.put("a.jpg", encode["png"](draw(1))), delivery.put("b.png", encode["jpeg"](draw(2))))
     assert list(seen.reason) == ["", ""]
@@ -121,7 +130,7 @@ def test_a_picture_that_several_rows_name_is_read_once(delivery, look, monkeypat
     path = delivery.picture("a.png", 1)
     calls = []
     decode = pictures.decode.rgb
-    monkeypatch.setattr(pictures.decode, "rgb", lambda data: calls.append(1) or decode(data))
+    monkeypatch.setattr(pictures.decode, "rgb", lambda data, **how: calls.append(1) or decode(data, **how))
     assert (len(look(path, path, path).pixels), len(calls)) == (1, 1)
 
 

@@ -148,6 +148,15 @@ def test_the_contests_classes_are_known_and_a_recipe_may_order_them_otherwise(de
     assert read(delivery, structs=[struct]).attributes["coat_length_labels"].classes == tuple(other)
 
 
+def test_only_the_contests_own_ranks_need_no_naming(delivery):
+    path = put_pictures(delivery, "a.jpg")[0]
+    delivery.labels(f"{path},coat_length_labels,nynnnnnn", f"{path},colour,nyn")
+    asked = read(delivery, structs=[{"name": "coat_length_labels", "task": "ordinal"}])
+    assert asked.attributes["coat_length_labels"].task == "ordinal"
+    with pytest.raises(SettingsError, match="'colour': task=ordinal needs classes, the lowest first"):
+        read(delivery, structs=[{"name": "colour", "task": "ordinal"}])
+
+
 def test_the_table_of_the_contest_has_54_classes_and_lengths_are_ordinal():
     known = attributes.known()
     assert (len(known), sum(len(a.classes) for a in known.values())) == (8, 54)
