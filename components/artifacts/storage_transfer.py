@@ -8,7 +8,6 @@ roles/storage.objectUser and legacyBucketReader on the bucket for its own accoun
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from components.errors import DataError, SettingsError, Unreachable
@@ -50,7 +49,8 @@ def transfer(
     Args:
         service: of `client`.
         project: that owns the job and pays.
-        name: of the job, letters, digits and hyphens. One that is there already is run again, or waited for.
+        name: of the job, letters, digits and hyphens. One that is there already is run again; if it is at work
+            still, that is waited for.
         list_uri: gs:// address of the list of addresses.
         sink: gs:// address of the folder for the objects.
         tell: is told the numbers of objects fetched and found.
@@ -82,7 +82,7 @@ def transfer(
 
 
 def _started(service: Any, project: str, name: str, list_uri: str, sink: str) -> Any:
-    """The operation of a job that is made now, or was made by an attempt before."""
+    """The operation of a job that is made now, or was made by an attempt before and may be at work still."""
     from google.api_core import exceptions as api
     from google.cloud import storage_transfer_v1 as sts
 
@@ -97,9 +97,29 @@ def _started(service: Any, project: str, name: str, list_uri: str, sink: str) ->
     job = sts.TransferJob(
         name=name, description="pictures for Seamline", project_id=project, transfer_spec=spec, status=enabled
     )
-    with suppress(api.AlreadyExists):
+    try:
         service.create_transfer_job(sts.CreateTransferJobRequest(transfer_job=job))
+    except api.AlreadyExists:
+        if at_work := _at_work(service, project, name):
+            return at_work
     return service.run_transfer_job(sts.RunTransferJobRequest(job_name=name, project_id=project))
+
+
+def _at_work(service: Any, project: str, name: str) -> Any:
+    """The operation of a job that has not ended, or None. Beside it the service would refuse to run the job again."""
+    from google.api_core import operation
+    from google.cloud import storage_transfer_v1 as sts
+    from google.protobuf import empty_pb2
+
+    job = service.get_transfer_job(sts.GetTransferJobRequest(job_name=name, project_id=project))
+    if not job.latest_operation_name:
+        return None
+    operations = service.transport.operations_client
+    latest = operations.get_operation(job.latest_operation_name)
+    if latest.done:
+        return None
+    made: Any = operation.from_gapic  # untyped
+    return made(latest, operations, empty_pb2.Empty, metadata_type=sts.TransferOperation)
 
 
 def _line(error: Exception) -> str:

@@ -33,14 +33,16 @@ def object_name(url: str) -> str:
     Returns:
         Empty for an address that gives no safe file name: no http(s), no path, a hidden file, a very long name.
     """
+    if not url.isprintable() or "\\" in url:
+        return ""
     try:
         address = urlsplit(url)
         host = address.hostname or ""
     except ValueError:
         return ""
-    parts = address.path.removeprefix("/").split("/")
+    parts = [host, *address.path.removeprefix("/").split("/")]
     is_odd = any(not part or part.startswith(".") or len(part.encode()) > 255 for part in parts)
-    name = "/".join([host, *parts])
-    if address.scheme not in ("http", "https") or not host or is_odd or not url.isprintable() or "\\" in url:
+    name = "/".join(parts)
+    if address.scheme not in ("http", "https") or is_odd or len(name.encode()) > _LONGEST:
         return ""
-    return name if len(name.encode()) <= _LONGEST else ""
+    return name

@@ -5,13 +5,16 @@ A cut download stays as a part beside a note of the server's validator, and the 
 """
 
 import hashlib
+import math
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,9 +23,10 @@ from components.artifacts import storage
 from components.errors import DataError, Unreachable
 from components.images import TAG
 
-_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+_TRANSIENT = (408, 425, 429)  # and all of 500 and above
 _ATTEMPTS = 6
 _FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 120.0  # of `local_copy`, also where a server asks for more
 
 
 class Gone(DataError):
@@ -77,12 +81,13 @@ def attempt(asking: httpx.Client, wanted: Wanted, part: Path, longest_s: float =
     Raises:
         Gone: it cannot be had, or is not as it must be.
         Later: no good answer; try again.
+        OSError: the disk is full or takes no such file.
     """
     done = _usable(wanted, part)
     try:
         if done != wanted.size or not part.exists():
             _ask(asking, wanted, part, done, time.monotonic() + longest_s)
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.TooManyRedirects) as error:
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.TooManyRedirects, UnicodeError) as error:
         raise Gone(f"cannot be asked for: {type(error).__name__} {error}") from error
     except httpx.TransportError as error:
         raise Later(f"{type(error).__name__}: {error or 'no answer'}") from error
@@ -142,7 +147,7 @@ def local_copy(
                 failed = 0 if _size(part) > before else failed + 1
                 if failed == attempts:
                     raise Unreachable(f"{uri}: {error}, {failed} times in a row; try again later") from error
-                sleep(max(error.pause_s, pause_s(failed)))
+                sleep(max(min(error.pause_s, _LONGEST_PAUSE_S), pause_s(failed)))
     return target
 
 
@@ -166,9 +171,9 @@ def _ask(asking: httpx.Client, wanted: Wanted, part: Path, done: int, until: flo
     if done and _validator(part).is_file():
         headers["If-Range"] = _validator(part).read_text(encoding="utf-8")
     with asking.stream("GET", wanted.url, headers=headers) as answer:
-        _refuse(answer, wanted, part)
+        _refuse(answer, part, done)
         start = done if answer.status_code == 206 else 0
-        if start and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        if start and not _is_the_rest(answer, start):
             part.unlink()
             raise Later("another range than asked for")
         _refuse_length(answer, wanted, start)
@@ -178,17 +183,23 @@ def _ask(asking: httpx.Client, wanted: Wanted, part: Path, done: int, until: flo
         _receive(answer, wanted, part, start, until)
 
 
-def _refuse(answer: httpx.Response, wanted: Wanted, part: Path) -> None:
+def _refuse(answer: httpx.Response, part: Path, done: int) -> None:
     code = answer.status_code
     if code == 416:
         part.unlink(missing_ok=True)
         raise Later("the rest cannot be asked for")
-    if code in _TRANSIENT:
+    if code >= 500 or code in _TRANSIENT:
         raise Later(f"HTTP {code}", _asked_pause_s(answer))
-    if code not in (200, 206):
+    if code not in ((200, 206) if done else (200,)):  # nobody asked for a part then
         raise Gone(f"HTTP {code}")
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise Gone(f"sent as {answer.headers['Content-Encoding']}, though not asked for")
+
+
+def _is_the_rest(answer: httpx.Response, start: int) -> bool:
+    """Whether a part begins where the last one broke off and goes to the end: a server may send less."""
+    found = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", answer.headers.get("Content-Range", ""))
+    return found is not None and int(found[1]) == start and int(found[2]) + 1 == int(found[3])
 
 
 def _refuse_length(answer: httpx.Response, wanted: Wanted, start: int) -> None:
@@ -200,15 +211,22 @@ def _refuse_length(answer: httpx.Response, wanted: Wanted, start: int) -> None:
 
 
 def _receive(answer: httpx.Response, wanted: Wanted, part: Path, start: int, until: float) -> None:
-    size, most = start, wanted.size if wanted.size >= 0 else wanted.largest
+    size, most = start, wanted.size if wanted.size >= 0 else wanted.largest or math.inf
     with part.open("ab" if start else "wb", buffering=0) as file:  # what has come is on disk, even if we are killed
         for data in answer.iter_raw():
             size += len(data)
-            if 0 < most < size:
+            if size > most:
                 raise Gone(f"too large: more than {most} bytes")
-            file.write(data)
+            _write(file, data)
             if time.monotonic() > until:
                 raise Later("too slow")
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    """Writes all of it: a disk that gets full takes the first bytes only, and says why when it is given the others."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _check(wanted: Wanted, part: Path, resumed: bool) -> None:
@@ -221,10 +239,13 @@ def _check(wanted: Wanted, part: Path, resumed: bool) -> None:
 
 
 def _note_validator(answer: httpx.Response, part: Path) -> None:
-    """A strong ETag, or else the time of change; without either nothing can be gone on with safely."""
+    """A strong ETag, or else the time of change; without either nothing can be gone on with safely.
+
+    Headers are sent in ASCII, so that a validator with other letters could not be sent back.
+    """
     etag = answer.headers.get("ETag", "")
     validator = etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")
-    if validator:
+    if validator and validator.isascii():
         _validator(part).write_text(validator, encoding="utf-8")
     else:
         _validator(part).unlink(missing_ok=True)
@@ -233,11 +254,11 @@ def _note_validator(answer: httpx.Response, part: Path) -> None:
 def _asked_pause_s(answer: httpx.Response) -> float:
     """Seconds of a `Retry-After`, which names seconds or a time; 0 where it names neither."""
     text = answer.headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 

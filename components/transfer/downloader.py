@@ -29,27 +29,39 @@ class Crew:
 
     def __init__(self, hosts: Hosts, settings: Settings, fetch: Callable[[Job], None]) -> None:
         self.failures: Failures = {}
-        self.unanswered = 0
+        self.unanswered: set[str] = set()
         self._hosts, self._settings, self._fetch = hosts, settings, fetch
         self._turn = threading.Condition()
         self._stopped = False
+        self._error: Exception | None = None
         self._ended = 0
 
     def work(self, total: int) -> None:
-        """Comes back when every job is over; an error that is no job's own ends all threads."""
-        with ThreadPoolExecutor(self._settings.parallel) as pool:
-            try:
-                threads = [pool.submit(self._work, total) for _ in range(self._settings.parallel)]
-                for thread in threads:
-                    thread.result()
-            finally:
-                self._stop()
+        """Comes back when every job is over; an error that is no job's own, or a signal, ends the work at once.
+
+        The threads are daemons: who waits for a slow server then holds nobody up. What has come of its file is kept.
+        """
+        numbers = range(self._settings.parallel)
+        threads = [threading.Thread(target=self._work, args=(total,), name=f"fetch-{n}", daemon=True) for n in numbers]
+        try:
+            for thread in threads:
+                thread.start()
+            with self._turn:
+                self._turn.wait_for(lambda: self._stopped)
+        finally:
+            self._stop()
+        if self._error:
+            raise self._error
+        for thread in threads:
+            thread.join()
 
     def _work(self, total: int) -> None:
         try:
             while job := self._next():
                 self._try(job)
                 progress(self._ended, total, "pictures")
+        except Exception as error:  # raised again by `work`; what others meet after the end is no news
+            self._error = self._error or error
         finally:
             self._stop()  # the first to find nothing left tells the others; so does one that breaks
 
@@ -73,7 +85,7 @@ class Crew:
 
     def _later(self, job: Job, error: web.Later) -> None:
         if job.tries + 1 >= self._settings.attempts:
-            self.unanswered += 1
+            self.unanswered.add(job.file)
             self._end(job, f"no good answer: {error}, {job.tries + 1} times")
             return
         longest = self._settings.longest_pause_s
@@ -101,7 +113,7 @@ class Crew:
             self._turn.notify_all()
 
 
-def download(jobs: Sequence[Job], settings: Settings, downloads: str, parts: Path) -> tuple[Failures, int]:
+def download(jobs: Sequence[Job], settings: Settings, downloads: str, parts: Path) -> tuple[Failures, set[str]]:
     """Fetches files from the web.
 
     Args:
@@ -111,7 +123,7 @@ def download(jobs: Sequence[Job], settings: Settings, downloads: str, parts: Pat
         parts: local folder for what is not whole yet; what an attempt before has left there is used.
 
     Returns:
-        What failed, and how many of these because nobody answered rightly.
+        What failed, and which of these because nobody answered rightly.
     """
     parts.mkdir(parents=True, exist_ok=True)
     with web.client(settings.silence_s, settings.parallel) as client:

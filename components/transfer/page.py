@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from components import page
-from components.artifacts import boxes
+from components.artifacts import boxes, transfer_list
 
 _LISTED = 50
 
@@ -33,4 +32,4 @@ def render(table: boxes.BoxTable, missing: Mapping[str, str], at_hand: int) -> s
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""
+    return transfer_list.object_name(url).split("/")[0]

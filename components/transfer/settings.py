@@ -10,6 +10,7 @@ class Inputs:
     subset: str = given("reference of the subset")
     data_root: str = given("folder or gs:// address of all references; pictures go into its folder downloads")
     source: str = given("folder or gs:// address below which a mirror lies that has no full address", "")
+    files_digest: str = given("of the files that the settings name: other bytes, another task", "")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,14 @@ class Settings:
     )
     largest_mb: int = knob(64, "largest picture whose size is not known before", unit="MB", at_least=1, at_most=4096)
     max_missing: float = knob(
-        0.25, "share of pictures that may be missing; more of them end the step", at_least=0, at_most=1
+        0.25, "share of pictures that may be missing for good; more of them end the step", at_least=0, at_most=1
+    )
+    max_unanswered: float = knob(
+        0.0,
+        "share of pictures that may be missing because nobody answered rightly; more of them end the step, to be tried "
+        "again later",
+        at_least=0,
+        at_most=1,
     )
     project: str = knob("", "Google Cloud project that pays for Storage Transfer Service")
 

@@ -1,9 +1,11 @@
 """The work of transfer: what is not there yet is fetched; what cannot be had is listed, never dropped in silence."""
 
+import errno
+import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -29,15 +31,23 @@ class Plan:
 
     Attributes:
         files: image_id to file.
+        refused: image_id to the reason why it can have none.
         jobs: files that are to be fetched.
         at_hand: how many are there already.
         failures: files that cannot be fetched; grows.
+        unanswered: those of them for which nobody answered rightly.
     """
 
     files: dict[str, str] = field(default_factory=dict)
+    refused: Failures = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     at_hand: int = 0
     failures: Failures = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
+
+    def problem(self, image_id: str) -> str:
+        """Why a picture is not there; empty if it is."""
+        return self.refused.get(image_id) or self.failures.get(self.files[image_id], "")
 
 
 def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Summary:
@@ -45,22 +55,31 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
 
     Raises:
         DataError: too many pictures are missing, or the subset is none.
-        Unreachable: too many are missing because nobody answered.
+        Unreachable: pictures are missing because nobody answered.
+        OSError: the disk has no room for what is to be fetched.
     """
     table = boxes.read(inputs.subset)
+    if table.stage != "subset":
+        raise DataError(
+            f"{inputs.subset} is at the stage {table.stage!r}; expected 'subset', give the result of openimages_subset"
+        )
     downloads = boxes.downloads_in(inputs.data_root)
     plan = planned(table.pictures, storage.entries(downloads), settings.largest_mb * 1_000_000)
     log(f"{plan.at_hand:,} pictures are there, {len(plan.jobs):,} are to be fetched")
-    unanswered = _fetch(plan, table.pictures, settings, inputs, outputs.unfinished)
+    _refuse_without_room(plan.jobs, downloads)
+    _fetch(plan, table.pictures, settings, inputs, outputs.unfinished)
+    lost = _lost(table.pictures, plan)
+    _refuse_too_many(lost, plan, settings)
     made = transferred(table, plan)
-    lost = made.rejected.num_rows - table.rejected.num_rows
-    _refuse_too_many(lost, unanswered, table.pictures.num_rows, plan.failures, settings.max_missing)
-    outputs.write_text("transfer_page", page.render(made, _by_address(table.pictures, plan), plan.at_hand))
+    missing = {row["url"]: row["reason"] for row in lost}
+    outputs.write_text("transfer_page", page.render(made, missing, plan.at_hand))
     knobs = {name: value for name, value in asdict(settings).items() if name not in _TACTICS}
     parents = [reference.digest_of(inputs.subset)]
     result = boxes.write(inputs.data_root, made, {"step": "transfer", "settings": knobs, "parents": parents})
+    if not storage.is_remote(outputs.unfinished):
+        shutil.rmtree(outputs.unfinished, ignore_errors=True)
     fetched = len(plan.jobs) - sum(job.file in plan.failures for job in plan.jobs)
-    numbers = {"pictures": made.pictures.num_rows, "missing": lost, "fetched": fetched, "at_hand": plan.at_hand}
+    numbers = {"pictures": made.pictures.num_rows, "missing": len(lost), "fetched": fetched, "at_hand": plan.at_hand}
     return entry.Summary({"boxes": result}, {"metrics": numbers})
 
 
@@ -75,11 +94,12 @@ def planned(pictures: pa.Table, present: Iterable[storage.Entry], largest: int) 
     plan, sizes, wanted = Plan(), {found.name: found.size for found in present}, dict[str, web.Wanted]()
     for row in pictures.select(["image_id", "url", "bytes", "md5"]).to_pylist():
         file = transfer_list.object_name(row["url"])
-        plan.files[row["image_id"]] = file
-        if file not in wanted:
-            wanted[file] = web.Wanted(row["url"], row["bytes"], row["md5"], largest)
-        elif (row["bytes"], row["md5"]) != (wanted[file].size, wanted[file].md5):
-            plan.files[row["image_id"]] = ""
+        one = web.Wanted(row["url"], row["bytes"], row["md5"], largest)
+        if reason := _refusal(file, one, wanted):
+            plan.refused[row["image_id"]] = reason
+        else:
+            plan.files[row["image_id"]] = file
+            wanted.setdefault(file, one)
     for file, one in wanted.items():
         if any(str(parent) in wanted for parent in Path(file).parents):
             plan.failures[file] = "part of its name is another picture's file"
@@ -90,37 +110,61 @@ def planned(pictures: pa.Table, present: Iterable[storage.Entry], largest: int) 
     return plan
 
 
+def _refusal(file: str, one: web.Wanted, wanted: Mapping[str, web.Wanted]) -> str:
+    """Why a picture can have no file of its own nor share another picture's; empty if it can."""
+    if not file:
+        return "its address gives no safe file name"
+    other = wanted.get(file, one)
+    if (one.size, one.md5) != (other.size, other.md5):
+        return "another picture with the same file name has another size or MD5"
+    if one.url != other.url and not one.md5:
+        return "another picture with the same file name has another address, and no MD5 says whether they are the same"
+    return ""
+
+
 def transferred(table: boxes.BoxTable, plan: Plan) -> boxes.BoxTable:
     """The subset with the names of its files, without what is not there."""
-    files = [plan.files[name] for name in table.pictures["image_id"].to_pylist()]
-    there = pa.array([bool(file) and file not in plan.failures for file in files], pa.bool_())
+    names = table.pictures["image_id"].to_pylist()
+    there = pa.array([not plan.problem(name) for name in names], pa.bool_())
+    files = pa.array([plan.files.get(name, "") for name in names], pa.string())
     at = table.pictures.schema.get_field_index("file")
-    pictures = table.pictures.set_column(at, "file", pa.array(files, pa.string())).filter(there)
-    lost = [
-        {"image_id": row["image_id"], "url": row["url"], "reason": _reason(plan, row["image_id"])}
-        for row in table.pictures.filter(pc.invert(there)).select(["image_id", "url"]).to_pylist()
-    ]
+    pictures = table.pictures.set_column(at, "file", files).filter(there)
     kept = table.boxes.filter(pc.is_in(table.boxes["image_id"], value_set=pictures["image_id"].combine_chunks()))
-    rejected = pa.concat_tables([table.rejected, boxes.rows(boxes.REJECTED, lost)])
+    rejected = pa.concat_tables([table.rejected, boxes.rows(boxes.REJECTED, _lost(table.pictures, plan))])
     return replace(table, pictures=pictures, boxes=kept, rejected=rejected, stage="transferred")
 
 
-def _fetch(plan: Plan, pictures: pa.Table, settings: Settings, inputs: Inputs, unfinished: str) -> int:
-    """Fetches the plan's jobs by the wanted method; how many failed because nobody answered."""
+def _lost(pictures: pa.Table, plan: Plan) -> list[dict[str, str]]:
+    """The pictures that are not there, as rows of `boxes.REJECTED`."""
+    rows = pictures.select(["image_id", "url"]).to_pylist()
+    return [row | {"reason": problem} for row in rows if (problem := plan.problem(row["image_id"]))]
+
+
+def _refuse_without_room(jobs: Sequence[Job], downloads: str) -> None:
+    """Says so before the first byte comes; files of unknown size are not counted."""
+    if storage.is_remote(downloads):
+        return
+    Path(downloads).mkdir(parents=True, exist_ok=True)
+    wanted, free = sum(max(0, job.wanted.size) for job in jobs), shutil.disk_usage(downloads).free
+    if wanted > free:
+        said = f"{os.strerror(errno.ENOSPC)} for {wanted:,} bytes that are to be fetched, {free:,} are free"
+        raise OSError(errno.ENOSPC, said, downloads)
+
+
+def _fetch(plan: Plan, pictures: pa.Table, settings: Settings, inputs: Inputs, unfinished: str) -> None:
+    """Fetches the plan's jobs by the wanted method, and notes there what failed."""
     downloads = boxes.downloads_in(inputs.data_root)
     if not plan.jobs:
-        return 0
+        return
     if settings.mirror:
         mirror = web.address(settings.mirror, inputs.source)
         plan.failures |= downloader.copy(plan.jobs, settings, downloads, mirror)
-        return 0
-    if settings.method == "storage_transfer":
+    elif settings.method == "storage_transfer":
         plan.failures |= by_service(plan.jobs, pictures, settings.project, downloads, unfinished)
-        return 0
-    with _parts(unfinished) as folder:
-        failures, unanswered = downloader.download(plan.jobs, settings, downloads, folder)
-    plan.failures |= failures
-    return unanswered
+    else:
+        with _parts(unfinished) as folder:
+            failures, plan.unanswered = downloader.download(plan.jobs, settings, downloads, Path(folder))
+        plan.failures |= failures
 
 
 def by_service(jobs: Sequence[Job], pictures: pa.Table, project: str, downloads: str, unfinished: str) -> Failures:
@@ -142,33 +186,23 @@ def by_service(jobs: Sequence[Job], pictures: pa.Table, project: str, downloads:
     return {job.file: told.get(job.wanted.url, why) for job in jobs if job.file not in come or job.file not in sizes}
 
 
-@contextmanager
-def _parts(unfinished: str) -> Iterator[Path]:
+def _parts(unfinished: str) -> AbstractContextManager[str]:
     """A local folder for what is not whole yet: the task's own where data lie on disk, so that a retry finds it."""
     if storage.is_remote(unfinished):
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-    else:
-        yield Path(unfinished)
-        shutil.rmtree(unfinished, ignore_errors=True)
+        return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # a thread may still write when we are ended
+    return nullcontext(unfinished)
 
 
-def _reason(plan: Plan, image_id: str) -> str:
-    file = plan.files[image_id]
-    return plan.failures[file] if file else "another picture with the same address has another size or MD5"
-
-
-def _by_address(pictures: pa.Table, plan: Plan) -> Failures:
-    rows = pictures.select(["image_id", "url"]).to_pylist()
-    lost = (row for row in rows if not plan.files[row["image_id"]] or plan.files[row["image_id"]] in plan.failures)
-    return {row["url"]: _reason(plan, row["image_id"]) for row in lost}
-
-
-def _refuse_too_many(lost: int, unanswered: int, total: int, failures: Failures, most: float) -> None:
-    if lost <= most * total:
-        return
-    example = next(iter(failures.items()), ("", ""))
-    said = f"{lost} of {total} pictures are missing, for instance {example[0]}: {example[1]}"
-    if 2 * unanswered > lost:
-        raise Unreachable(f"{said}; try again later, what has come is kept")
-    raise DataError(f"{said}; raise transfer.max_missing above {most:g} to go on without them")
+def _refuse_too_many(lost: Sequence[Mapping[str, str]], plan: Plan, settings: Settings) -> None:
+    """What another attempt may bring is not given up for good: a result that lacks it would be used again for ever."""
+    total = len(plan.files) + len(plan.refused)
+    unanswered = [row for row in lost if plan.files.get(row["image_id"]) in plan.unanswered]
+    gone = [row for row in lost if plan.files.get(row["image_id"]) not in plan.unanswered]
+    if len(gone) > settings.max_missing * total:
+        said = f"{len(gone)} of {total} pictures are missing, for instance {gone[0]['url']}: {gone[0]['reason']}"
+        raise DataError(f"{said}; raise transfer.max_missing above {settings.max_missing:g} to go on without them")
+    if len(unanswered) > settings.max_unanswered * total:
+        first, most = unanswered[0], settings.max_unanswered
+        said = f"{len(unanswered)} of {total} pictures are missing, for instance {first['url']}: {first['reason']}"
+        mend = f"try again later, what has come is kept; or raise transfer.max_unanswered above {most:g}"
+        raise Unreachable(f"{said}; {mend}")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import IO, Any, Self
 
 Fault = Callable[["Answer"], None]
 
@@ -20,6 +20,7 @@ class Answer:
     body: bytes
     only: int = -1  # bytes of the body that are sent before the connection is cut; -1 for all
     stall: threading.Event | None = None  # waited for after those bytes
+    drips: bool = False  # meanwhile the next bytes come one by one
 
 
 def cut(after: int) -> Fault:
@@ -32,6 +33,15 @@ def stalls(after: int, until: threading.Event) -> Fault:
 
     def fault(answer: Answer) -> None:
         answer.only, answer.stall = after, until
+
+    return fault
+
+
+def drips(after: int, until: threading.Event) -> Fault:
+    """After so many bytes they come one by one, never silent for long, until an event."""
+
+    def fault(answer: Answer) -> None:
+        answer.only, answer.stall, answer.drips = after, until, True
 
     return fault
 
@@ -122,6 +132,13 @@ class _Server(ThreadingHTTPServer):
         """A client that has gone is no news."""
 
 
+def _drip(answer: Answer, until: threading.Event, file: IO[bytes]) -> None:
+    for byte in answer.body[answer.only :]:
+        if until.wait(0.05):
+            break
+        file.write(bytes([byte]))
+
+
 def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -143,7 +160,7 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(sent)
             if answer.stall:
                 self.wfile.flush()
-                answer.stall.wait(30)
+                _drip(answer, answer.stall, self.wfile) if answer.drips else answer.stall.wait(30)
             if answer.only >= 0:
                 self.close_connection = True
                 self.connection.close() if answer.stall else None

@@ -1,5 +1,7 @@
 """The downloader's threads: what they do with the outcome of an attempt, and how they end."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -27,12 +29,16 @@ def crew_of(fetch: object, hosts: Hosts | None = None) -> Crew:
     return Crew(hosts or Hosts(JOBS, QUICK.per_host), QUICK, fetch)  # type: ignore[arg-type]
 
 
+def fetching() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fetch-")]
+
+
 def test_every_job_is_fetched_once_when_nothing_is_wrong() -> None:
     seen: list[str] = []
     crew = crew_of(lambda job: seen.append(job.file))
     crew.work(len(JOBS))
     assert sorted(seen) == sorted(job.file for job in JOBS)
-    assert (crew.failures, crew.unanswered) == ({}, 0)
+    assert (crew.failures, crew.unanswered) == ({}, set())
 
 
 def test_who_asks_for_a_pause_gets_it_and_who_merely_fails_does_not() -> None:
@@ -63,7 +69,7 @@ def test_what_never_answers_is_told_apart_from_what_is_gone() -> None:
     crew = crew_of(fetch)
     crew.work(len(JOBS))
     assert crew.failures == {"a/0": "no good answer: HTTP 503, 3 times", "b/0": "HTTP 404"}
-    assert (crew.unanswered, tries.count("a/0"), tries.count("b/0")) == (1, 3, 1)
+    assert (crew.unanswered, tries.count("a/0"), tries.count("b/0")) == ({"a/0"}, 3, 1)
 
 
 def test_an_error_that_is_no_picture_s_own_ends_all_threads() -> None:
@@ -73,10 +79,38 @@ def test_an_error_that_is_no_picture_s_own_ends_all_threads() -> None:
 
     with pytest.raises(OSError, match="No space left"):
         crew_of(fetch).work(len(JOBS))
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+    for thread in fetching():
+        thread.join(30)
+    assert not fetching()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_work_though_a_server_is_waited_for(number: signal.Signals) -> None:
+    answered, waited = threading.Event(), list[str]()
+    all_at_work = threading.Barrier(QUICK.parallel)
+
+    def fetch(job: Job) -> None:
+        all_at_work.wait(30)
+        if job.file == "a/0":
+            answered.wait(0.2)
+            os.kill(os.getpid(), number)
+        answered.wait(5)
+        waited.append(job.file)
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(SystemExit):
+            crew_of(fetch).work(len(JOBS))
+    finally:
+        signal.signal(number, before)
+    assert waited == [], "nobody was waited for"
+    answered.set()
 
 
 def test_no_jobs_are_no_work() -> None:
     crew = crew_of(lambda job: None, Hosts([], 1))
     crew.work(0)
-    assert (crew.failures, crew.unanswered) == ({}, 0)
+    assert (crew.failures, crew.unanswered) == ({}, set())

@@ -28,6 +28,7 @@ from components.errors import DataError, SettingsError, Unreachable
 from tests.detection_data.fault_server import FaultServer
 
 PROJECT = "harbour"
+OPERATION = "transferOperations/1"
 
 
 @dataclass
@@ -50,7 +51,14 @@ class Service:
         self.jobs[job.name] = job
         return job
 
-    def run(self, asked: sts.RunTransferJobRequest, _: Any) -> operations_pb2.Operation:
+    def get(self, asked: sts.GetTransferJobRequest, _: Any) -> sts.TransferJob:
+        return self.jobs[asked.job_name]
+
+    def run(self, asked: sts.RunTransferJobRequest, context: Any) -> operations_pb2.Operation:
+        job = self.jobs[asked.job_name]
+        if job.latest_operation_name and self.looks > 0:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "an operation is active")
+        job.latest_operation_name = OPERATION
         self.runs += 1
         self.about = self._transfer(self.jobs[asked.job_name].transfer_spec)
         return self._operation()
@@ -63,7 +71,7 @@ class Service:
         metadata, response = any_pb2.Any(), any_pb2.Any()
         metadata.Pack(sts.TransferOperation.pb(self.about))
         response.Pack(empty_pb2.Empty())
-        made = operations_pb2.Operation(name="transferOperations/1", metadata=metadata, done=self.looks <= 0)
+        made = operations_pb2.Operation(name=OPERATION, metadata=metadata, done=self.looks <= 0)
         if made.done and self.failure:
             made.error.CopyFrom(status_pb2.Status(code=9, message=self.failure))
         elif made.done:
@@ -104,7 +112,9 @@ def client(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[sts.St
     run = grpc.unary_unary_rpc_method_handler(
         service.run, sts.RunTransferJobRequest.deserialize, operations_pb2.Operation.SerializeToString
     )
-    methods = {"CreateTransferJob": _unary(service.create, sts.CreateTransferJobRequest, True), "RunTransferJob": run}
+    create = _unary(service.create, sts.CreateTransferJobRequest, True)
+    get = _unary(service.get, sts.GetTransferJobRequest, True)
+    methods = {"CreateTransferJob": create, "GetTransferJob": get, "RunTransferJob": run}
     look = {"GetOperation": _unary(service.look, operations_pb2.GetOperationRequest, False)}
     server.add_generic_rpc_handlers(
         [
@@ -180,6 +190,26 @@ def test_another_attempt_runs_the_same_job_again_for_what_is_left(
     assert (len(service.jobs), service.runs) == (1, 2)
     assert first.results == again.results
     assert again.metadata["metrics"]["at_hand"] == first.metadata["metrics"]["pictures"]
+
+
+@pytest.mark.parametrize(("looks", "runs"), [(5, 1), (2, 2)], ids=["at work still", "ended meanwhile"])
+def test_after_a_killed_attempt_what_is_at_work_still_is_waited_for(
+    client: sts.StorageTransferServiceClient, service: Service, site: FaultServer, bucket: str, looks: int, runs: int
+) -> None:
+    url, data = next(iter(service.files.items()))
+    md5 = base64.b64encode(hashlib.md5(data).digest()).decode()
+    storage.write_bytes(f"{bucket}/list.tsv", f"TsvHttpData-1.0\n{url}\t{len(data)}\t{md5}\n".encode())
+    given = PROJECT, "seamline-1", f"{bucket}/list.tsv", f"{bucket}/downloads"
+
+    def killed(_: int, __: int) -> None:
+        raise SystemExit(137)
+
+    service.looks = looks
+    with pytest.raises(SystemExit):
+        storage_transfer.transfer(client, *given, tell=killed)
+    service.looks -= 1  # time passes
+    assert storage_transfer.transfer(client, *given) == {}
+    assert (len(service.jobs), service.runs) == (1, runs)
 
 
 @pytest.mark.parametrize(

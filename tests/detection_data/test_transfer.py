@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from components.artifacts import boxes, storage
 from components.errors import DataError, SettingsError, Unreachable
 from components.transfer import settings
 from pipeline.datasets import boats, openimages
-from tests.detection_data.fault_server import FaultServer, cut, stalls, status
+from tests.detection_data.fault_server import Fault, FaultServer, cut, drips, stalls, status
 
 Run = Callable[..., entry.Summary]
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +101,7 @@ def test_what_fails_for_good_is_tried_once_and_what_may_pass_as_often_as_allowed
 ) -> None:
     first, second = paths(subset)[:2]
     site.always = {first: status(503), second: status(410)}
-    table = fetched(run_transfer(subset, tmp_path / "root", attempts=4))
+    table = fetched(run_transfer(subset, tmp_path / "root", attempts=4, max_unanswered=1.0))
     reasons = [row["reason"] for row in table.rejected.to_pylist()]
     assert (site.asked()[first], site.asked()[second]) == (4, 1)
     assert "no good answer: HTTP 503, 4 times" in reasons and "HTTP 410" in reasons
@@ -154,6 +153,28 @@ def test_killed_half_way_only_the_rest_is_fetched(
     assert not list((tmp_path / "root" / "unfinished").iterdir()), "no parts are left behind"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("slow", [drips, stalls])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_asked_to_end_it_does_so_though_servers_are_slow(
+    subset: str, site: FaultServer, tmp_path: Path, slow: Callable[..., Fault], number: int, code: int
+) -> None:
+    held = threading.Event()
+    site.always = dict.fromkeys(site.files, slow(1500, held))
+    command = [sys.executable, "-m", "components.transfer", "--subset", subset, "--data-root", str(tmp_path / "root")]
+    command += ["--out", str(tmp_path / "out"), "--silence-s", "600"]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while site.most_at_a_time < 4 or held.wait(0.2):
+        assert running.poll() is None
+        held.wait(0.05)
+    running.send_signal(number)
+    try:
+        assert running.wait(20) == code
+    finally:
+        running.kill()
+        held.set()
+
+
 def test_a_mirror_is_copied_and_nobody_is_asked(
     run_transfer: Run, subset: str, site: FaultServer, published: Path, tmp_path: Path
 ) -> None:
@@ -199,33 +220,24 @@ def test_a_net_that_is_down_is_no_fault_of_the_data(
         run_transfer(subset, tmp_path / "root", attempts=1)
 
 
-def test_two_pictures_may_have_one_address_if_they_are_published_alike(
-    run_transfer: Run, site: FaultServer, tmp_path: Path
+def test_a_picture_that_nobody_answered_for_is_not_given_up(
+    run_transfer: Run, subset: str, site: FaultServer, tmp_path: Path
 ) -> None:
-    site.files = {"/a.jpg": b"boat"}
-    row: dict[str, Any] = dict.fromkeys(boxes.PICTURES.names, 0) | {"md5": "", "file": "", "split": ""}
-    sizes = {"one": 4, "two": 4, "odd": 5}
-    rows = [row | {"image_id": name, "url": f"{site.url}/a.jpg", "bytes": size} for name, size in sizes.items()]
-    empty = boxes.rows(boxes.BOXES, []), boxes.rows(boxes.REJECTED, [])
-    given = boxes.BoxTable(boxes.rows(boxes.PICTURES, rows), *empty, ("Boat",), "subset")
-    subset = boxes.write(str(tmp_path), given, {})
-    table = fetched(run_transfer(subset, tmp_path, max_missing=0.5))
-    assert table.pictures["image_id"].to_pylist() == ["one", "two"]
-    assert table.rejected.to_pylist()[0]["reason"].startswith("another picture with the same address")
-    assert site.asked() == {"/a.jpg": 1}
+    busy = paths(subset)[0]
+    site.always = {busy: status(503)}
+    with pytest.raises(Unreachable, match=r"1 of \d+ pictures are missing, .*; or raise transfer.max_unanswered"):
+        run_transfer(subset, tmp_path / "root")
+    site.always, site.log = {}, []
+    again = run_transfer(subset, tmp_path / "root")
+    assert site.asked()[busy] == again.metadata["metrics"]["fetched"] == 1, "all others were kept"
 
 
-def test_a_file_that_another_picture_needs_as_a_folder_is_refused(
-    run_transfer: Run, site: FaultServer, tmp_path: Path
+def test_what_is_not_there_for_good_is_said_before_what_may_come(
+    run_transfer: Run, subset: str, site: FaultServer, tmp_path: Path
 ) -> None:
-    site.files = {"/a.jpg": b"boat", "/a.jpg/large.jpg": b"boats"}
-    row: dict[str, Any] = dict.fromkeys(boxes.PICTURES.names, 0) | {"md5": "", "file": "", "split": "", "bytes": -1}
-    rows = [row | {"image_id": path, "url": site.url + path} for path in site.files]
-    empty = boxes.rows(boxes.BOXES, []), boxes.rows(boxes.REJECTED, [])
-    given = boxes.BoxTable(boxes.rows(boxes.PICTURES, rows), *empty, ("Boat",), "subset")
-    table = fetched(run_transfer(boxes.write(str(tmp_path), given, {}), tmp_path, max_missing=0.5))
-    assert table.pictures["image_id"].to_pylist() == ["/a.jpg"]
-    assert table.rejected["reason"].to_pylist() == ["part of its name is another picture's file"]
+    site.always = {paths(subset)[0]: status(503)}
+    with pytest.raises(DataError, match=r"3 of \d+ pictures are missing"):
+        run_transfer(subset, tmp_path / "root", max_missing=0.0, max_unanswered=1.0)
 
 
 def test_storage_transfer_needs_a_bucket(run_transfer: Run, subset: str, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_a_file_is_called_by_host_and_path(url: str, name: str) -> None:
             "http://[/a",
         ),
         *("https://h/../../etc/passwd", "https://h/a/./b", "https://h/a//b", "https://h/.ssh", "https://h/a\\..\\b"),
+        *("https://../boxes/abc/index.json", "https://.h/a", "https://./a", "https://h/\ud800"),
         *("https://h/a\x00b", "https://h/a\nb", f"https://h/{'a' * 256}", f"https://h{'/abc' * 256}", "https://h/a/"),
     ],
 )
@@ -70,7 +71,10 @@ def test_an_address_that_would_lead_out_of_the_folder_has_no_name(url: str) -> N
     assert transfer_list.object_name(url) == ""
 
 
-@given(st.text(max_size=40))
-def test_no_name_ever_leaves_its_folder(path: str) -> None:
-    parts = transfer_list.object_name(f"https://h/{path}").split("/")
-    assert not {"..", "."} & set(parts) and (parts == [""] or all(parts))
+_ODD = st.text("./\\:@[]%?#aA0\u2024\uff0e\u3002", max_size=8) | st.text(max_size=20)
+
+
+@given(st.builds("{}://{}{}{}".format, st.sampled_from(["http", "https", "HTTPS"]), _ODD, st.sampled_from("/?#"), _ODD))
+def test_no_name_ever_leaves_its_folder(url: str) -> None:
+    parts = transfer_list.object_name(url).split("/")
+    assert parts == [""] or len(parts) > 1 and all(part and not part.startswith(".") for part in parts)
