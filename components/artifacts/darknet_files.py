@@ -2,7 +2,8 @@
 
 Every path is relative, so the folder can be moved; darknet is started in it. The labels of `images/x.jpg` are a line
 for each box, `class x_centre y_centre width height`, in shares of the picture's sides. pjreddie's darknet looks for
-them in `labels/x.txt`, AlexeyAB's in `images/x.txt`; they lie in both places.
+them in `labels/x.txt` (and elsewhere if x has one of the words it replaces: `_LOOKED_FOR`), AlexeyAB's in
+`images/x.txt`; they lie in both places.
 """
 
 import argparse
@@ -18,6 +19,11 @@ NAMES, DATA, BACKUP = "detector.names", "detector.data", "backup"
 LISTS = {"train": "train.txt", "validation": "valid.txt", "test": "test.txt"}
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _PNG = b"\x89PNG"
+# What pjreddie's darknet replaces in a picture's path to find its labels, each once, wherever it stands first.
+_LOOKED_FOR = {
+    **dict.fromkeys(("images", "JPEGImages", "raw"), "labels"),
+    **dict.fromkeys((".jpg", ".png", ".JPG", ".JPEG"), ".txt"),
+}
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
@@ -62,13 +68,24 @@ def _labels(table: boxes.BoxTable) -> Mapping[str, list[str]]:
 
 def _write(folder: Path, image_id: str, data: bytes, labels: Mapping[str, list[str]]) -> str:
     """Writes a picture and its labels; returns the picture's path from the folder."""
-    if not _FILE_NAME.fullmatch(image_id):
-        raise DataError(f"image_id {image_id!r} cannot name a file; expected letters, digits, _ . and -")
-    path = f"images/{image_id}{'.png' if data.startswith(_PNG) else '.jpg'}"
+    ending = ".png" if data.startswith(_PNG) else ".jpg"
+    if not _FILE_NAME.fullmatch(image_id) or ending in image_id:
+        raise DataError(
+            f"image_id {image_id!r} cannot name a file; expected letters, digits, _ . and -, and no {ending} within"
+        )
+    path = f"images/{image_id}{ending}"
     (folder / path).write_bytes(data)
-    for place in ("labels", "images"):
-        _write_lines(folder / place / f"{image_id}.txt", labels[image_id])
+    for place in _label_paths(path):
+        _write_lines(folder / place, labels[image_id])
     return path
+
+
+def _label_paths(picture: str) -> tuple[str, str]:
+    """Where pjreddie's darknet and AlexeyAB's look for the labels of a picture."""
+    path = picture
+    for word, other in _LOOKED_FOR.items():
+        path = path.replace(word, other, 1)
+    return path, str(Path(picture).with_suffix(".txt"))
 
 
 def _write_lines(path: Path, lines: Iterable[Any]) -> None:

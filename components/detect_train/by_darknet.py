@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from components import progress
 from components.artifacts import darknet_files, storage
 from components.detect_train.outcome import Task, Trained
@@ -18,6 +20,11 @@ from components.errors import Damaged, DataError, SettingsError, StepError
 from components.vision.detection import cfg, log, network, weights
 
 _BACKUP, _LOG = "darknet.weights", "train_log.txt"
+_CFG, _START, _FINAL = (
+    "detector.cfg",
+    "start.weights",
+    "detector_final.weights",
+)  # darknet names the last after the first
 _LAST_LINES = 5
 
 
@@ -28,40 +35,38 @@ def train(task: Task) -> Trained:
         SettingsError: there is no such program.
         StepError: it failed, or left no whole weights.
     """
-    shapes = network.build(task.sections, task.inputs.seed).shapes
+    made = network.build(task.sections, task.inputs.seed)
     with tempfile.TemporaryDirectory(prefix="darknet-") as name:
         folder = Path(name)
         darknet_files.lay_out(task.inputs.boxes, folder)
-        (folder / "detector.cfg").write_text(cfg.write(task.sections), encoding="utf-8")
-        start = _start(task, folder)
-        watched = _Watched(task, folder, shapes)
-        with _running(_command(task, start), folder) as process:
+        (folder / _CFG).write_text(cfg.write(task.sections), encoding="utf-8")
+        (folder / _START).write_bytes(_start(task, made))
+        watched = _Watched(task, folder, made.shapes)
+        with _running(_command(task), folder) as process:
             for line in process.stdout or ():
                 watched.hear(line)
             code = process.wait()
-        if code:
-            last = " | ".join(watched.lines[-_LAST_LINES:])
-            raise StepError(f"{task.settings.darknet} ended with {code}; its last lines: {last or 'none'}")
-        found = watched.weights()
+        found = watched.weights(code)
     text = log.text(watched.lines)
     entries = log.parse(text)
     return Trained(found, int(entries.iteration[-1]) if len(entries) else 0, text, [])
 
 
-def _start(task: Task, folder: Path) -> str:
-    """The weights to begin with: the last attempt's backup, what the knob names, or none."""
+def _start(task: Task, made: network.Network) -> bytes:
+    """All weights to begin with: the last attempt's backup, else what the knob names and drawn ones for the rest.
+
+    There always are some: pjreddie's darknet takes whatever follows the configuration for their file. They count no
+    pictures as seen, which darknet would take for iterations that are done.
+    """
     backup = storage.join(task.unfinished, _BACKUP)
-    where = backup if storage.exists(backup) else task.settings.weights
-    if not where:
-        return ""
-    if where == backup:
+    if storage.exists(backup):
         progress.log("going on from the last attempt's backup")
-    start = folder / "start.weights"
-    start.write_bytes(storage.read_bytes(where))
-    return str(start)
+        return storage.read_bytes(backup)
+    made.load(task.start_weights(made.shapes))
+    return weights.write(weights.Header(), made.save())
 
 
-def _command(task: Task, start: str) -> list[str]:
+def _command(task: Task) -> list[str]:
     # Found before the program's own folder is entered, from where another path would lead elsewhere.
     program = shutil.which(task.settings.darknet)
     if program is None:
@@ -69,8 +74,14 @@ def _command(task: Task, start: str) -> list[str]:
             f"darknet={task.settings.darknet!r} is no program that can be started; give the path of a darknet program, "
             "or set trainer=keras"
         )
-    files = [darknet_files.DATA, "detector.cfg", *([start] if start else [])]
-    return [str(Path(program).absolute()), "detector", "train", *files, *task.settings.darknet_arguments]
+    arguments = ["detector", "train", darknet_files.DATA, _CFG, _START, *task.settings.darknet_arguments]
+    return [*_line_by_line(), str(Path(program).absolute()), *arguments]
+
+
+def _line_by_line() -> list[str]:
+    """Has each line come when it is whole: darknet saves them up, and its errors would tear them apart."""
+    stdbuf = shutil.which("stdbuf")
+    return [stdbuf, "-oL"] if stdbuf else []
 
 
 @contextmanager
@@ -78,7 +89,13 @@ def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]
     """The program, which does not outlive the block."""
     progress.log(" ".join(command))
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,  # AlexeyAB's darknet waits for a key after some errors
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     try:
         yield process
@@ -101,22 +118,37 @@ class _Watched:
         self._kept = (0, 0)
 
     def hear(self, line: str) -> None:
-        """Takes one line; each iteration is told on, and a new backup kept."""
+        """Takes one line; each iteration is told on, and a new backup kept.
+
+        Raises:
+            SettingsError: the program has not the schedule, and goes on with a constant rate.
+        """
         self.lines.append(line.rstrip("\n"))
+        if line.startswith("Couldn't find policy"):
+            raise SettingsError(
+                f"{self.task.settings.darknet} does not know schedule={self.task.settings.schedule} "
+                f"({line.strip()}); set schedule=steps or constant"
+            )
         found = log.parse(line)
         if len(found):
             progress.log(line.strip())
             progress.progress(int(found.iteration[-1]), self.task.iterations, "iterations")
             self._keep(int(found.images[-1]))
 
-    def weights(self) -> bytes:
-        """The last weights. Raises StepError where there are none, or not whole ones."""
-        file = self._newest()
-        if file is None:
-            raise StepError(f"{self.task.settings.darknet} ended well and left no weights in its backup folder")
+    def weights(self, code: int) -> bytes:
+        """The final weights, after the program has ended with a code; darknet ends with 0 after many errors, too.
+
+        Raises:
+            StepError: there are none, or not whole ones.
+        """
+        name, file = self.task.settings.darknet, self.folder / "backup" / _FINAL
+        if code or not file.is_file():
+            last = " | ".join(self.lines[-_LAST_LINES:])
+            left = "" if code else " and left no final weights"
+            raise StepError(f"{name} ended with {code}{left}; its last lines: {last or 'none'}")
         data = file.read_bytes()
-        if not self._is_whole(data):
-            raise StepError(f"{file.name} of {self.task.settings.darknet} is no whole weights file of this network")
+        if fault := self._fault(data):
+            raise StepError(f"{_FINAL} of {name} {fault}")
         return data
 
     def _keep(self, images: int) -> None:
@@ -125,7 +157,7 @@ class _Watched:
         if file is None or (stamp := _stamp(file)) == self._kept:
             return
         data = file.read_bytes()
-        if self._is_whole(data) and weights.Header.unpack(data, file.name).seen <= images:
+        if not self._fault(data) and weights.Header.unpack(data, file.name).seen <= images:
             self._kept = stamp
             storage.write_bytes(storage.join(self.task.unfinished, _LOG), log.text(self.lines).encode())
             storage.write_bytes(storage.join(self.task.unfinished, _BACKUP), data)
@@ -134,12 +166,16 @@ class _Watched:
         files = [f for f in (self.folder / "backup").iterdir() if f.suffix in (".weights", ".backup")]
         return max(files, key=lambda f: (f.stat().st_mtime_ns, f.name), default=None)
 
-    def _is_whole(self, data: bytes) -> bool:
-        """Not half written: all convolutions are there."""
+    def _fault(self, data: bytes) -> str:
+        """What is wrong with a weights file, empty for nothing. One that is being written ends early."""
         try:
-            return len(weights.read(data, self.shapes, "the backup")[1]) == len(self.shapes)
+            found = weights.read(data, self.shapes, "the backup")[1]
         except (Damaged, DataError):
-            return False
+            found = []
+        if len(found) < len(self.shapes):
+            return "is no whole weights file of this network"
+        finite = all(np.isfinite(array).all() for arrays in found for array in arrays.values())
+        return "" if finite else "has weights that are no numbers; lower learning_rate"
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from components import knobs, progress
-from components.artifacts import storage
 from components.detect_train.configuration import burn_in
 from components.detect_train.outcome import Task, Trained
 from components.detect_train.settings import Settings
@@ -151,16 +150,6 @@ class _Training:
         return weights.write(header, self.pupil.convolutions())
 
 
-def start_weights(task: Task, shapes: list[weights.Shape]) -> tuple[weights.Header, list[weights.Convolution]]:
-    """What the knob `weights` names, or nothing.
-
-    Raises:
-        DataError: no such file, or one of another network.
-    """
-    where = task.settings.weights
-    return weights.read(storage.read_bytes(where), shapes, where) if where else (weights.Header(), [])
-
-
 def _learner(task: Task) -> DetectionLearner:
     settings, strategy = task.settings, learners.strategy_of()
     if settings.batch // settings.subdivisions < strategy.num_replicas_in_sync:
@@ -171,7 +160,7 @@ def _learner(task: Task) -> DetectionLearner:
     policy = learners.policy_of(settings.precision)
     with strategy.scope(), models.precision_policy(policy):
         made = network.build(task.sections, task.inputs.seed)
-        _, found = start_weights(task, made.shapes)
+        found = task.start_weights(made.shapes)
         made.load(found)
         optimiser = make_optimiser(
             made.model, settings.optimiser, policy, weight_decay=settings.weight_decay, clip_norm=settings.clip_norm

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components.artifacts import storage
 from components.detect_train.settings import Inputs, Settings
+from components.vision.detection import weights
 from components.vision.detection.batches import Pictures
 from components.vision.detection.cfg import Section
 
@@ -24,6 +26,15 @@ class Task:
     def iterations(self) -> int:
         """In all."""
         return self.sections[0].integer("max_batches")
+
+    def start_weights(self, shapes: Sequence[weights.Shape]) -> list[weights.Convolution]:
+        """The first convolutions, as many as the file has that the knob `weights` names; none without one.
+
+        Raises:
+            DataError: no such file, or one of another network.
+        """
+        where = self.settings.weights
+        return weights.read(storage.read_bytes(where), shapes, where)[1] if where else []
 
 
 @dataclass(frozen=True)

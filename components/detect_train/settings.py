@@ -21,6 +21,7 @@ class Inputs:
     boxes: str = given("reference of kind boxes, split")
     data_root: str = given("folder or gs:// address under which references lie", ".seamline/data")
     seed: int = given("of weights, order, variation and anchors", 0)
+    files_digest: str = given("of the files that the settings name: other bytes, another task", "")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,19 @@
-"""A configuration as a Keras model computes what darknet's layers compute, written down here in plain numpy."""
+"""A configuration as a Keras model computes what darknet's layers compute: written down here in plain numpy, and as a
+real darknet computed it.
+
+golden/darknet_program.npz is of the darknet of Debian 12 (0.0.0+git20180914.61c9d02e, pjreddie's last YOLOv3, built for
+the processor): `weights`, the file it wrote after 600 iterations with `cfg` on drawn boats; for `picture`, its outputs
+before each [yolo] layer, `raw`, and what it finds, `found`: x, y, width, height, objectness, scores of two classes.
+"""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from components.errors import DataError
-from components.vision.detection import cfg, network
+from components.vision.detection import cfg, network, weights
+from components.vision.detection.loss import YoloLoss
 
 TEXT = """
 [net]
@@ -112,6 +121,47 @@ def test_the_model_computes_what_darknet_computes(made):
     expected = np.concatenate([small.reshape(-1, 7), large.reshape(-1, 7)])
     found = made.model(picture[None], training=False).numpy()[0]
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, np.ndarray]:
+    with np.load(Path(__file__).parent / "golden" / "darknet_program.npz") as file:
+        return dict(file)
+
+
+def loaded(real: dict[str, np.ndarray]) -> tuple[network.Network, np.ndarray]:
+    """The network with the weights that darknet wrote, and what it says of the picture: (P, 7)."""
+    made = network.build(cfg.parse(str(real["cfg"])), seed=0)
+    made.load(weights.read(real["weights"].tobytes(), made.shapes, "darknet's file")[1])
+    return made, made.model(real["picture"][None], training=False).numpy()[0]
+
+
+def test_a_real_darknets_weights_are_read_whole_and_written_back_bit_for_bit(real):
+    made, _ = loaded(real)
+    data = real["weights"].tobytes()
+    header, found = weights.read(data, made.shapes, "darknet's file")
+    assert header == weights.Header(0, 2, 0, seen=600 * 4) and len(found) == len(made.shapes) == 4
+    assert weights.write(header, made.save()) == data
+
+
+def test_with_a_real_darknets_weights_the_same_is_found(real):
+    """Up to 1e-4, though darknet's epsilon is another on the processor than ours and its own on a GPU."""
+    made, raw = loaded(real)
+    boxes, objectness = YoloLoss(made.grid, 1.0).decoded(raw[None]).numpy()[0], sigmoid(raw[:, 4:5])
+    np.testing.assert_allclose(sigmoid(raw), sigmoid(real["raw"]), atol=1e-4)
+    np.testing.assert_allclose(boxes, real["found"][:, :4], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(objectness, real["found"][:, 4:5], atol=1e-4)
+    np.testing.assert_allclose(objectness * sigmoid(raw[:, 5:]), real["found"][:, 5:], atol=1e-4)
+
+
+def test_nothing_but_epsilon_differs_from_a_real_darknet(real, monkeypatch):
+    """On the processor it divides by sqrt(variance) + 1e-6."""
+    monkeypatch.setattr(network, "_EPSILON", 1e-12)
+    np.testing.assert_allclose(loaded(real)[1], real["raw"], atol=2e-4)
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values.astype(np.float64)))
 
 
 def test_each_prediction_knows_its_cell_and_anchor(made):

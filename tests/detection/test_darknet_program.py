@@ -1,6 +1,11 @@
-"""The trainer darknet, with a program that behaves as darknet does: reads its files, prints, leaves backups."""
+"""The trainer darknet, with a program that behaves as pjreddie's does: reads its files, prints, leaves backups.
+
+Like the real one it takes the argument after the configuration for a weights file, and ends with 0 where it cannot open
+that.
+"""
 
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -11,12 +16,14 @@ from components.artifacts import detectors, reference
 from components.detect_train import by_darknet
 from components.detect_train.outcome import Task
 from components.detect_train.settings import Inputs, Settings
-from components.errors import SettingsError, StepError
+from components.errors import DataError, SettingsError, StepError
 from components.vision.detection import cfg, log, network, networks, weights
 
+NAN = b"\0\0\xc0\x7f"
 # Each weight is the number of iterations that had been trained, so that a test sees where another began.
 PROGRAM = """#!{python}
-import pathlib, struct, sys
+import os, pathlib, struct, sys
+print("stdout is flushed by", os.environ.get("_STDBUF_O"), "and the next key is", repr(sys.stdin.read()))
 _, mode, command, data, configuration, *more = sys.argv
 assert (mode, command) == ("detector", "train"), sys.argv
 options = dict(line.split(" = ") for line in open(data).read().splitlines())
@@ -29,9 +36,14 @@ for path in open(options["train"]).read().split():
         assert kind in ("0", "1") and all(0 <= float(value) <= 1 for value in box), line
 batch = int([l for l in open(configuration) if l.startswith("batch=")][0].split("=")[1])
 last = int([l for l in open(configuration) if l.startswith("max_batches=")][0].split("=")[1])
-weights = [word for word in more if not word.startswith("-")]
-begin = struct.unpack("<iiiQ", open(weights[0], "rb").read(20))[3] // batch if weights else 0
 numbers = int(pathlib.Path("{numbers}").read_text())
+start = pathlib.Path(more[0])
+if not start.exists():
+    print("Couldn't open file:", start)
+    sys.exit(0)
+assert start.stat().st_size in (20, 20 + 4 * numbers), "all weights"
+begin = struct.unpack("<iiiQ", start.read_bytes()[:20])[3] // batch
+pathlib.Path("{numbers}").with_name("begun").write_bytes(start.read_bytes())
 def save(name, done):
     values = struct.pack("<iiiQ", 0, 2, 0, done * batch) + struct.pack("<f", done) * numbers
     pathlib.Path(options["backup"], name).write_bytes(values)
@@ -124,23 +136,43 @@ def test_a_backup_is_kept_once_the_log_has_come_as_far(watched, tmp_path):
     assert log.parse((kept / "train_log.txt").read_text()).iteration.tolist() == [1, 2]
 
 
-def test_a_backup_that_is_only_half_written_is_not_kept(watched, tmp_path):
-    file = tmp_path / "backup" / "detector_last.weights"
-    file.write_bytes(backup(watched, 1)[:-40])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(lambda data: data[:-40], "no whole weights file"), (lambda data: data[:-4] + NAN, "weights that are no numbers")],
+    ids=["half written", "no numbers"],
+)
+def test_weights_that_no_training_could_go_on_from_are_neither_kept_nor_published(watched, tmp_path, spoil, words):
+    file = tmp_path / "backup" / "detector_final.weights"
+    file.write_bytes(spoil(backup(watched, 1)))
     watched.hear(line(1))
     assert not (tmp_path / "unfinished").exists()
-    with pytest.raises(StepError, match="no whole weights file"):
-        watched.weights()
+    with pytest.raises(StepError, match=words):
+        watched.weights(0)
     file.write_bytes(backup(watched, 1))
     watched.hear(line(2))
-    assert (tmp_path / "unfinished" / "darknet.weights").exists()
+    assert (tmp_path / "unfinished" / "darknet.weights").exists() and watched.weights(0) == file.read_bytes()
 
 
-def test_given_weights_are_handed_to_it(make_boxes, train, darknet, tmp_path):
-    start = tmp_path / "start.weights"
-    start.write_bytes(weights.Header(seen=6 * 8).pack())
-    ran = train(make_boxes(train=6), trainer="darknet", darknet=darknet(), weights=str(start))
-    assert log.parse(detectors.read(ran.result).log).iteration.tolist() == [7, 8]
+@pytest.mark.parametrize("given", [0, 3], ids=["drawn weights", "the first layers from a file"])
+def test_it_begins_with_all_weights_and_no_iteration_done(make_boxes, train, darknet, tmp_path, given):
+    """Somebody trained a backbone for many iterations; darknet must not take them for this training's."""
+    shapes = network.build(cfg.adapted(networks.NETWORKS["micro"](), 2), 0).shapes
+    start = tmp_path / "backbone.weights"
+    start.write_bytes(weights.Header(seen=10**6).pack() + b"\0\0\x80?" * sum(s.numbers for s in shapes[:given]))
+    ran = train(make_boxes(train=6), trainer="darknet", darknet=darknet(), weights=str(start) if given else "")
+    header, begun = weights.read((tmp_path / "begun").read_bytes(), shapes, "it")
+    assert header.seen == 0 and len(begun) == len(shapes)
+    assert [bool((arrays["kernel"] == 1).all()) for arrays in begun] == [n < given for n in range(len(shapes))]
+    assert log.parse(detectors.read(ran.result).log).iteration.tolist() == list(range(1, 9))
+
+
+def test_weights_of_another_network_are_refused_before_it_starts(make_boxes, train, darknet, tmp_path):
+    """Darknet would read them without a word."""
+    start = tmp_path / "other.weights"
+    start.write_bytes(weights.Header().pack() + bytes(4 * 7))
+    with pytest.raises(DataError, match="of another network"):
+        train(make_boxes(train=4), trainer="darknet", darknet=darknet(), weights=str(start))
+    assert not (tmp_path / "begun").exists()
 
 
 def test_a_program_that_is_not_there_is_named(make_boxes, train):
@@ -171,8 +203,22 @@ def test_the_program_does_not_outlive_the_step(make_boxes, train, darknet, tmp_p
         os.kill(heard[0], 0)
 
 
-def test_a_program_that_leaves_nothing_is_an_error(make_boxes, train, darknet):
-    empty = Path(darknet())
-    empty.write_text(f"#!{sys.executable}\nprint('done')\n")
-    with pytest.raises(StepError, match="left no weights"):
-        train(make_boxes(train=4), trainer="darknet", darknet=str(empty))
+def test_a_program_that_ends_well_before_its_last_iteration_is_an_error(make_boxes, train, darknet):
+    """Pjreddie's ends with 0 when it cannot open a file, also in the middle, when backups are there."""
+    quitter = Path(darknet(dies=5))
+    quitter.write_text(quitter.read_text().replace("sys.exit(1)", "sys.exit(0)"))
+    with pytest.raises(StepError, match="ended with 0 and left no final weights; .*out of memory"):
+        train(make_boxes(train=4), trainer="darknet", darknet=str(quitter))
+
+
+@pytest.mark.skipif(not shutil.which("stdbuf"), reason="needs stdbuf of GNU coreutils")
+def test_it_prints_line_by_line_and_never_waits_for_a_key(make_boxes, train, darknet):
+    """C saves up what goes to a pipe, but no errors: they tore lines of a real log. AlexeyAB's calls getchar."""
+    ran = train(make_boxes(train=4), trainer="darknet", darknet=darknet())
+    assert detectors.read(ran.result).log.startswith("stdout is flushed by L and the next key is ''\n")
+
+
+def test_a_schedule_that_it_does_not_know_is_refused(watched):
+    """Pjreddie's would go on with a constant rate; this is its line."""
+    with pytest.raises(SettingsError, match=r"does not know schedule=steps .*sgdr.*set schedule=steps or constant"):
+        watched.hear("Couldn't find policy sgdr, going with constant\n")

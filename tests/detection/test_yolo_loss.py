@@ -116,7 +116,9 @@ def test_gradients_cost_and_statistics_are_darknets(ignore):
             strict=True,
         )
         np.testing.assert_allclose(own, np.stack(expected), atol=2e-5)
-        assert float(found.cost) == pytest.approx(np.square(expected).sum() / 2, rel=1e-4)
+        assert float(found.cost) == pytest.approx(
+            np.square(expected).sum() / 2 / 2, rel=1e-4
+        )  # two pictures, two scales
         np.testing.assert_allclose(found.statistics.numpy(), np.sum(sums, axis=0), rtol=1e-4, atol=1e-5)
 
 

@@ -13,6 +13,16 @@ from components.vision import decode
 from .conftest import png, scene
 
 BOX, SMALL = (0.0125, 0.148438, 0.195312, 0.5875), (0.7, 0.7, 0.8, 0.9)
+# fill_truth_detection in its src/data.c, line by line.
+PJREDDIES = [
+    ("images", "labels"),
+    ("JPEGImages", "labels"),
+    ("raw", "labels"),
+    (".jpg", ".txt"),
+    (".png", ".txt"),
+    (".JPG", ".txt"),
+    (".JPEG", ".txt"),
+]
 share = st.floats(0, 1).map(lambda value: round(value, 6))
 
 
@@ -82,11 +92,28 @@ def test_boxes_without_splits_are_refused(subset, prepare, tmp_path: Path) -> No
         darknet_files.lay_out(prepare(subset).reference, tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "", ".hidden", "a b"])
+@pytest.mark.parametrize("name", ["strawberry", "JPEGImages_1", "images", "old.png_1", "OLD.JPG_1", "x.v2"])
+def test_labels_lie_where_pjreddies_darknet_looks_whatever_the_name(
+    subset, prepare, split, tmp_path: Path, name: str
+) -> None:
+    """It made "labels/stlabelsberry.txt" of "images/strawberry.jpg", and ended."""
+    subset.add(name, png(scene(1, 64, 64, BOX)), BOX)
+    subset.add_others()
+    done = split(prepare(subset, encoding="jpeg").reference, train_share=0.5)
+    darknet_files.lay_out(done.reference, tmp_path / "out")
+    path = f"images/{name}.jpg"
+    for word, other in PJREDDIES:
+        path = path.replace(word, other, 1)
+    labels = lines(tmp_path / "out" / path)
+    assert len(labels) == 1 and lines(tmp_path / "out" / "images" / f"{name}.txt") == labels
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "", ".hidden", "a b", "a.png.x"])
 def test_an_image_id_that_is_no_file_name_is_refused(subset, prepare, split, tmp_path: Path, name: str) -> None:
     subset.add("sound", png(scene(1)), BOX)
     subset.pictures[0]["image_id"] = subset.boxes[0]["image_id"] = name
-    done = split(prepare(subset).reference)
+    subset.add_others()
+    done = split(prepare(subset).reference, train_share=0.5)
     with pytest.raises(DataError, match="cannot name a file"):
         darknet_files.lay_out(done.reference, tmp_path / "out")
 

@@ -1,7 +1,8 @@
 """Darknet's training log: written as pjreddie's program writes it, read from that and from AlexeyAB's.
 
-An iteration is a line for each scale (`Region 16 Avg IOU: ...`) and one with the loss. An IOU of nan or -nan means that
-no box fell to the scale: it says nothing and is skipped; the others are weighted by their count.
+An iteration is a line for each scale of each part (`Region 16 Avg IOU: ...`) and one with the loss. An IOU of nan or
+-nan means that no box fell to the scale, and so does AlexeyAB's `(IOU: 0.000000), count: 1`, which makes 1 of a count
+of 0: it says nothing and is skipped; the others are weighted by their count.
 """
 
 import re
@@ -12,9 +13,9 @@ import numpy as np
 
 from components.vision.detection.loss import STATISTICS
 
-_NUMBER = r"(-?(?:nan|inf|[0-9.]+(?:e[+-]?[0-9]+)?))"
+_NUMBER = r"(-?(?:nan|inf|[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?))"
 _ITERATION = re.compile(rf"^\s*(\d+): {_NUMBER}, {_NUMBER} avg(?: loss)?, {_NUMBER} rate, [^ ]+ seconds, (\d+) images")
-_REGION = re.compile(rf"Region (\d+) Avg \(?IOU: {_NUMBER}.*?count: (\d+)")
+_REGION = re.compile(rf"Region \d+ Avg (\(?)IOU: {_NUMBER}.*?count: (\d+)")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def parse(text: str) -> Log:
     for line in text.splitlines():
         if region := _REGION.search(line):
             iou, number = float(region[2]), int(region[3])
-            if number and np.isfinite(iou):
+            nothing = not number or (region[1] and iou == 0 and number == 1)
+            if not nothing and np.isfinite(iou):
                 overlap, count = overlap + iou * number, count + number
         elif found := _ITERATION.match(line):
             number = int(found[1])

@@ -4,7 +4,8 @@ Each box is learnt by one prediction: the cell of its centre, at the anchor whos
 scales. There, with s = 2 - area: s times cross-entropy of the offsets in the cell, s times half the squared error of
 the logarithms of the sides over the anchor's, cross-entropy of objectness and of each class. Everywhere else objectness
 shall be 0, except where a prediction overlaps some box well anyway. Darknet writes down gradients, never a loss; the
-gradients of this loss are those, per picture. What darknet prints as loss is the sum of their squares: `cost`.
+gradients of this loss are those, per picture. What darknet prints as loss is the sum of their squares, the mean over
+the scales (`calc_network_cost` divides by the layers that have a cost): `cost`.
 
 One thing differs: where two boxes claim one prediction both are learnt; darknet lets the later one replace the earlier.
 """
@@ -54,6 +55,7 @@ class YoloLoss:
         losses, squares = self._of_boxes(row, boxes, place)
         loss = (tf.reduce_sum(empty) + tf.reduce_sum(losses * learnt)) / num_pictures
         cost = (tf.reduce_sum(tf.square(there) * missed) + tf.reduce_sum(squares * learnt)) / num_pictures
+        cost /= len(self.grid.scales)
         return Found(loss, cost, tf.stop_gradient(self._statistics(row, boxes, place, learnt, there)))
 
     def decoded(self, raw: Any) -> Any:

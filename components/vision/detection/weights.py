@@ -31,7 +31,9 @@ class Header:
     @property
     def layout(self) -> str:
         """Of the whole header, for struct."""
-        return "<iiiQ" if self.major * 10 + self.minor >= 2 else "<iiii"
+        # From 1000 on a number marks a file of the first days, whose count is short, too.
+        new = self.major * 10 + self.minor >= 2 and max(self.major, self.minor) < 1000
+        return "<iiiQ" if new else "<iiii"
 
     def pack(self) -> bytes:
         """The bytes of the header."""
