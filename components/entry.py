@@ -3,7 +3,7 @@
 `python -m components.<step> --executor-input JSON` is what a container runs (contract: KFP 2.17, launcher v2).
 `python -m components.<step> --epochs 3 ...` is the same step by hand; its results are printed as JSON.
 Exit codes: 0 done, 1 failed, 2 settings or data that the user can mend (one line on stderr, no traceback), 124 ended
-itself for doing nothing (`components.idle`), 143 asked to end (SIGTERM).
+itself for doing nothing (`components.idle`), 130 interrupted (Ctrl-C), 143 asked to end (SIGTERM).
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 from components import idle, knobs, progress, usage
 from components.errors import SettingsError, StepError
 
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 LAYERS = ("attribute", "model")  # inputs whose tables overrule the knobs; the later one counts before the earlier
 SEED = "seed"  # of the run, unless the model has its own
 MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
@@ -81,6 +81,9 @@ def main(settings: ModuleType, run: Run, argv: list[str] | None = None) -> None:
     except StepError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

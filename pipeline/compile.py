@@ -15,7 +15,7 @@ from kfp.dsl import pipeline_context
 from components import knobs
 from pipeline import dag, detection_dag, placement, recipe_checks, recipe_loops, study_dag
 from pipeline.recipe import Recipe
-from pipeline.recipe_steps import GROUPS, SOURCE, STEPS
+from pipeline.recipe_steps import FILES, FILES_DIGEST, GROUPS, SOURCE, STEPS
 
 DAGS: dict[str, Callable[[SimpleNamespace, Recipe], None]] = {
     "main": dag.main,
@@ -98,6 +98,7 @@ def root_parameters(recipe: Recipe) -> dict[str, RootParameter]:
     given |= {name: RootParameter(*told) for name, told in placement.parameters(recipe.placement).items()}
     for group in recipe.active:
         given |= {f"{group}_{name}": parameter for name, parameter in _knobs(group, recipe.groups[group]).items()}
+    given |= {f"{group}_{FILES_DIGEST}": _files_digest(group) for group in recipe.active if group in FILES}
     return dict(sorted(given.items(), key=lambda item: item[1].default is not knobs.REQUIRED))
 
 
@@ -120,6 +121,10 @@ def _knobs(group: str, settings: Any) -> dict[str, RootParameter]:
     return {
         f.name: RootParameter(types[f.name], values[f.name], f"{group}: {knobs.describe(f)}") for f in fields(settings)
     }
+
+
+def _files_digest(group: str) -> RootParameter:
+    return RootParameter(str, "", f"{group}: digest of the files that its settings name; another one, another task")
 
 
 def _traced(recipe: Recipe, cache: bool) -> Callable[..., None]:
@@ -150,5 +155,6 @@ def _by_group(recipe: Recipe, channels: dict[str, Any]) -> SimpleNamespace:
     for group in recipe.active:
         step = STEPS[GROUPS[group]]
         run_wide = {name: channels[name] for name in RUN_WIDE if name in {f.name for f in fields(step.Inputs)}}
-        setattr(p, group, run_wide | {f.name: channels[f"{group}_{f.name}"] for f in fields(step.Settings)})
+        own = [f.name for f in fields(step.Settings)] + [FILES_DIGEST] * (group in FILES)
+        setattr(p, group, run_wide | {name: channels[f"{group}_{name}"] for name in own})
     return p

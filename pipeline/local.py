@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts import reference, storage
-from pipeline import launchers, recipe_loops, rounds, strict_kfp, study_table
+from pipeline import launchers, named_files, recipe_loops, rounds, strict_kfp, study_table
 from pipeline.engine import process
 from pipeline.engine.budget import Demand
 from pipeline.engine.reader import Reader
@@ -96,7 +96,9 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
             the data is one folder, and is not there.
     """
     if recipe.pipeline.data == SOURCE:
-        return {SOURCE: _source(recipe, data, state_dir), "data_root": _data_root(recipe, state_dir)}, ""
+        source = _source(recipe, data, state_dir)
+        where = {SOURCE: source, "data_root": _data_root(recipe, state_dir)}
+        return where | named_files.of_recipe(recipe, source), ""
     answers = ""
     if data:
         found = rounds.discover(data)

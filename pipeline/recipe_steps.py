@@ -63,6 +63,15 @@ _DETECTION = {
 _STUDY = {name: _MAIN[name] for name in ("ingest", "preprocess", "round1", "round2", "predict")} | {"study": "study"}
 GROUPS = _MAIN | _DETECTION | _STUDY
 ROUNDS, SOURCE = "rounds", "source"
+# Group to the knobs of it that name files or folders. Their bytes reach the task as a digest beside the names.
+FILES = {
+    "openimages_subset": ("boxes_csv", "images_csv", "classes_csv", "hierarchy_json"),
+    "transfer": ("mirror",),
+    "boxes_prepare": ("masks",),
+    "detect_train": ("weights",),
+    "detect_test": ("log",),
+}
+FILES_DIGEST = "files_digest"  # the input of their steps that takes it; the root parameter is `<group>_files_digest`
 PHASES = tuple(group for group, step in GROUPS.items() if step == "train")
 
 

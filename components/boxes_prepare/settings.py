@@ -10,6 +10,7 @@ class Inputs:
     transferred: str = given("reference of the boxes whose pictures have been transferred")
     data_root: str = given("folder or gs:// address of all references")
     source: str = given("folder or gs:// address below which files lie that have no full address", "")
+    files_digest: str = given("of the files that the settings name: other bytes, another task", "")
 
 
 @dataclass(frozen=True)

@@ -56,4 +56,4 @@ def _precision_chart(evidence: Evidence) -> str:
     # A curve begins where nothing is found yet: at the precision of the first box.
     recall = np.concatenate([[0.0], curve.recall]) if len(curve.recall) else curve.recall
     precision = np.concatenate([curve.precision[:1], curve.precision])
-    return charts.lines("Precision", "recall", {"precision": (recall, precision)}, low=0, high=1)
+    return charts.lines("Precision", "recall", {"precision": (recall, precision)}, low=0, high=1, shares=True)

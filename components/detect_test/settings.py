@@ -19,6 +19,7 @@ class Inputs:
     boxes: str = given("reference of kind boxes, split")
     detector: str = given("reference of kind detectors")
     data_root: str = given("folder or gs:// address under which references lie", ".seamline/data")
+    files_digest: str = given("of the files that the settings name: other bytes, another task", "")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Settings:
         at_least=0,
         at_most=1,
     )
-    most_boxes: int = knob(100, "found boxes of a picture that count, highest scores first", at_least=1, at_most=10_000)
+    most_boxes: int = knob(
+        100, "found boxes of a class in a picture that count, highest scores first", at_least=1, at_most=10_000
+    )
     pictures: int = knob(12, "best and worst pictures shown, each", at_least=0, at_most=200)
     thumbnail_px: int = knob(224, "longest side of a picture on the page", unit="px", at_least=32, at_most=1024)
     log: str = knob("", "another training log to draw, local or gs://, of either darknet; empty: the detector's own")

@@ -17,7 +17,7 @@ def render(table: boxes.BoxTable, lines: Mapping[str, int], broken: Mapping[str,
     Args:
         table: the subset.
         lines: file name to its number of lines.
-        broken: file name to those of them that have too many or too few fields.
+        broken: file name to the number of its lines that could not be read.
     """
     sizes = np.asarray(table.pictures["bytes"])
     size = sizes[sizes >= 0].sum() / 1e6

@@ -12,6 +12,7 @@ class Inputs:
     data_root: str = given("folder or gs:// address of all references")
     source: str = given("folder or gs:// address below which the files lie that have no full address", "")
     seed: int = given("seed of the choice among too many pictures", 0)
+    files_digest: str = given("of the files that the settings name: other bytes, another task", "")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Settings:
         for name in ("class_names", "boxes_csv", "images_csv"):
             if not getattr(self, name):
                 return f"{name} is empty; name at least one"
-        if len(set(self.class_names)) < len(self.class_names):
-            return f"class_names={self.class_names} names a class twice; name each once"
+        if len({name.casefold() for name in self.class_names}) < len(self.class_names):
+            return f"class_names={self.class_names} names a class twice, in whatever case; name each once"
         return ""
 
 

@@ -23,7 +23,7 @@ Sift = Callable[[pa.Table], tuple[pa.Table, pa.Table]]
 
 @dataclass
 class Lines:
-    """Counts of lines by file name: all, and those with too many or too few fields."""
+    """Counts of lines by file name: all that were read, and those that could not be, see `csv_stream`."""
 
     read: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
@@ -77,6 +77,7 @@ def subset(settings: Settings, seed: int, files: Files, lines: Lines) -> boxes.B
     labels = classes.wanted_labels(settings.class_names, classes.read_names(files.classes), tree)
     progress(0, 2, "passes")
     boxed, no_boxes = _sifted(files.boxes, tables.BOX_COLUMNS, lambda piece: tables.box_rows(piece, labels), lines)
+    boxed, again = tables.distinct(boxed)
     progress(1, 2, "passes")
     ids = pc.unique(boxed["image_id"])
     listed, refused = _sifted(files.images, tables.IMAGE_COLUMNS, lambda p: tables.picture_rows(p, ids), lines)
@@ -88,7 +89,8 @@ def subset(settings: Settings, seed: int, files: Files, lines: Lines) -> boxes.B
         names, where = ", ".join(settings.class_names), f" in the subset {settings.subset!r}" * bool(settings.subset)
         raise DataError(f"no picture of {names}{where}: {len(ids)} have boxes; check that boxes and pictures match")
     kept = boxed.filter(pc.is_in(boxed["image_id"], value_set=pictures["image_id"].combine_chunks()))
-    rejected = pa.concat_tables([no_boxes, refused, unlisted])
+    _refuse_empty(kept, settings)
+    rejected = pa.concat_tables([no_boxes, again, refused, unlisted])
     rejected = rejected.sort_by([("image_id", "ascending"), ("reason", "ascending")])
     return boxes.BoxTable(pictures, kept.sort_by("image_id"), rejected, tuple(settings.class_names), "subset")
 
@@ -103,6 +105,15 @@ def _sifted(paths: Sequence[Path], columns: Sequence[str], sift: Sift, lines: Li
         log(f"{path.name}: {lines.read[path.name]:,} lines")
     kept, refused = map(pa.concat_tables, zip(*found, strict=True))
     return kept, refused
+
+
+def _refuse_empty(kept: pa.Table, settings: Settings) -> None:
+    """A class without boxes would be learnt by nobody, and judged by nothing."""
+    there = set(kept["class_index"].to_pylist())
+    empty = [name for number, name in enumerate(settings.class_names) if number not in there]
+    if empty:
+        hint = "" if settings.hierarchy_json else ", or give hierarchy_json for those of its sub-classes"
+        raise DataError(f"{empty[0]} has no box on the chosen pictures; leave it out of class_names{hint}")
 
 
 def _first_of_each(listed: pa.Table) -> pa.Table:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -38,6 +39,20 @@ def box_rows(found: pa.Table, labels: dict[str, int]) -> tuple[pa.Table, pa.Tabl
     flags = [pc.equal(found[f"Is{name.title().replace('_', '')}"], "1") for name in boxes.FLAGS]
     table = pa.Table.from_arrays([found["ImageID"], classes, *numbers, *flags], schema=boxes.BOXES)
     return table.filter(sound), _refused_boxes(found.filter(pc.invert(sound)))
+
+
+def distinct(found: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Rows of `boxes.BOXES`, each box once, and of `boxes.REJECTED` for every time that it comes again.
+
+    Files overlap, or are given twice; a detector cannot find two boxes in one place.
+    """
+    rows = found.append_column("row", pa.array(np.arange(found.num_rows)))
+    same = ["image_id", "class_index", "x_min", "y_min", "x_max", "y_max"]
+    is_first = np.zeros(found.num_rows, bool)
+    is_first[rows.group_by(same).aggregate([("row", "min")])["row_min"].to_numpy()] = True
+    again = found["image_id"].filter(pa.array(~is_first))
+    refused = ({"image_id": name, "url": "", "reason": "the same box again"} for name in again.to_pylist())
+    return found.filter(pa.array(is_first)), boxes.rows(boxes.REJECTED, refused)
 
 
 def picture_rows(found: pa.Table, ids: pa.Array) -> tuple[pa.Table, pa.Table]:
@@ -76,7 +91,7 @@ def _refused_boxes(found: pa.Table) -> pa.Table:
 def _problem(row: dict[str, str]) -> str:
     if not transfer_list.object_name(row["OriginalURL"]):
         return f"no address of a file: OriginalURL={row['OriginalURL']!r}"
-    if row["Rotation"] not in ("", "nan") and not _ROTATION.fullmatch(row["Rotation"]):
+    if _degrees(row["Rotation"]) is None:
         return f"unknown rotation: Rotation={row['Rotation']!r}; expected 0, 90, 180, 270 or nothing"
     return ""
 
@@ -88,7 +103,7 @@ def _picture(row: dict[str, str]) -> dict[str, object]:
         "url": row["OriginalURL"],
         "bytes": int(size) if size.isdecimal() else -1,
         "md5": _hex(row["OriginalMD5"]),
-        "rotation": 0 if row["Rotation"] in ("", "nan") else int(float(row["Rotation"])),
+        "rotation": _degrees(row["Rotation"]),
         "file": "",
         "width": 0,
         "height": 0,
@@ -96,6 +111,13 @@ def _picture(row: dict[str, str]) -> dict[str, object]:
         "group": -1,
         "Subset": row["Subset"],
     }
+
+
+def _degrees(rotation: str) -> int | None:
+    """None for what is no rotation; nothing, or no number, is none of it."""
+    if rotation.casefold() in ("", "nan"):
+        return 0
+    return int(float(rotation)) if _ROTATION.fullmatch(rotation) else None
 
 
 def _hex(md5: str) -> str:

@@ -17,7 +17,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     """Writes the same boxes and pictures with a split for each.
 
     Raises:
-        DataError: boxes that have not been prepared.
+        DataError: boxes that have not been prepared, or nothing left to learn from or to test on.
     """
     given = boxes.read(inputs.prepared)
     if given.stage != "prepared":
@@ -26,6 +26,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
         )
     ids, groups = given.pictures["image_id"].to_pylist(), given.pictures["group"].to_pylist()
     chosen = splits(ids, groups, settings, inputs.seed)
+    _refuse_empty(chosen, settings, inputs.seed)
     place = given.pictures.schema.get_field_index("split")
     table = replace(given, pictures=given.pictures.set_column(place, "split", pa.array(chosen)), stage="split")
     made_by = {"step": "split", "settings": asdict(settings) | {"seed": inputs.seed}}
@@ -57,6 +58,17 @@ def splits(image_ids: list[str], groups: list[int], settings: Settings, seed: in
         first[key] = min(first.get(key, name), name)
     bounds = np.cumsum([settings.train_share, settings.validation_share]).round(9)
     return [boxes.SPLITS[int(np.searchsorted(bounds, _lot(first[key], seed), side="right"))] for key in keys]
+
+
+def _refuse_empty(chosen: list[str], settings: Settings, seed: int) -> None:
+    """Now, not when hours of training are over and there is nothing to test on."""
+    empty = [split for split in ("train", "test") if split not in chosen]
+    if empty:
+        shares = f"train_share={settings.train_share:g}, validation_share={settings.validation_share:g}, seed={seed}"
+        raise DataError(
+            f"{' and '.join(empty)} got none of {len(chosen)} pictures ({shares}); give other shares, another seed, or "
+            "more pictures"
+        )
 
 
 def _lot(name: str, seed: int) -> float:

@@ -11,7 +11,7 @@ from pipeline.console import data_source, fields, recipe_form
 from pipeline.engine import ir, irtext, values
 from pipeline.engine.records import Run
 from pipeline.errors import PipelineError
-from pipeline.recipe_steps import GROUPS, PIPELINES, ROUNDS, SOURCE, STEPS, Pipeline
+from pipeline.recipe_steps import FILES, FILES_DIGEST, GROUPS, PIPELINES, ROUNDS, SOURCE, STEPS, Pipeline
 from pipeline.server.domain import recipes as forms
 from pipeline.server.domain.recipes import Field, Form, Group, Source
 
@@ -21,6 +21,7 @@ OWN_COMPONENTS = {
     "detection": frozenset({"comp-openimages-subset", "comp-boxes-prepare", "comp-detect-test"}),
 }
 DATA_ROOT = "data_root"
+MADE_HERE = {f"{group}_{FILES_DIGEST}" for group in FILES}  # nobody types a digest
 _KINDS = {
     values.INTEGER: forms.INTEGER,
     values.DOUBLE: forms.NUMBER,
@@ -50,7 +51,8 @@ def form(source: Source, text: str, given: Mapping[str, str], data: str, clone: 
     ours = own_pipeline(pipeline)
     own = ours is not None
     before = clone.parameters if clone else {}
-    made = [_field(p, own, given, before, bool(data)) for p in pipeline.root.parameters.values()]
+    asked = [p for p in pipeline.root.parameters.values() if not (own and p.name in MADE_HERE)]
+    made = [_field(p, own, given, before, bool(data)) for p in asked]
     data_kind = ours.data if ours and ours.data in pipeline.root.parameters else ""
     groups = _grouped(made) if own else [Group("parameters", "Parameters", made, shown=tuple(f.name for f in made))]
     return Form(

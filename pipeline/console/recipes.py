@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline import changes, code_identity, cost, local
+from pipeline import changes, code_identity, cost, local, named_files
 from pipeline import recipe as recipes
 from pipeline.console import data_source, estimate, outline, pipeline_form, recipe_form, step_form
 from pipeline.engine import catalogue, irtext
@@ -117,6 +117,8 @@ def _of_pipeline(store: Store, asked: Asked, form: Form) -> Prepared:
     if form.data_kind:
         given |= {form.data_kind: data_source.as_parameter(form)} if form.data else {}
         given.setdefault("data_root", str(store.directory / "data"))
+        known = irtext.fill_parameters(irtext.read(text), given)
+        given |= {name: found for name, found in named_files.digests(known).items() if name in known}
     labels = _labels_of_clone(store, asked, form)
     version_id = asked.name if asked.kind == VERSION else store.run(asked.name).version_id
     return Prepared(text, given, irtext.read(text).name, labels, version_id)

@@ -51,6 +51,57 @@ def test_a_folder_that_is_given_counts_before_the_data_set(tmp_path: Path) -> No
     assert local.prepare(told, "", tmp_path / "state")[0]["source"] == str(tmp_path)
 
 
+def files_of(folder: Path) -> Path:
+    """A folder with the files that `boats_demo` names."""
+    subset = recipe.load("boats_demo").groups["openimages_subset"]
+    (folder / "mirror").mkdir(parents=True)
+    for name in (*subset.boxes_csv, *subset.images_csv, subset.classes_csv, subset.hierarchy_json, "mirror/1.jpg"):
+        (folder / name).write_text(f"first {name}")
+    return folder
+
+
+def digests(folder: Path, *overrides: str) -> dict[str, str]:
+    given, _ = local.prepare(recipe.load("boats_demo", list(overrides)), str(folder), folder / ".state")
+    return {name.removesuffix("_files_digest"): value for name, value in given.items() if name.endswith("digest")}
+
+
+@pytest.mark.parametrize(
+    ("changed", "groups"),
+    [
+        ("train-annotations-bbox.csv", {"openimages_subset"}),
+        ("bbox_labels_600_hierarchy.json", {"openimages_subset"}),
+        ("mirror/1.jpg", {"transfer"}),
+        ("masks.csv", {"boxes_prepare"}),
+        ("start.weights", {"detect_train"}),
+        ("train.log", {"detect_test"}),
+        ("notes.txt", set()),
+    ],
+)
+def test_other_bytes_under_the_same_name_are_noticed_by_who_reads_them(
+    tmp_path: Path, changed: str, groups: set[str]
+) -> None:
+    folder = files_of(tmp_path / "data")
+    named = {"boxes_prepare.masks": "masks.csv", "detect_train.weights": folder / "start.weights"}
+    named |= {"detect_test.log": folder / "train.log"}
+    for name in ("masks.csv", "start.weights", "train.log", "notes.txt"):
+        (folder / name).write_text("first")
+    overrides = [f"{knob}={value}" for knob, value in named.items()]
+    before = digests(folder, *overrides)
+    assert all(before.values()) and digests(folder, *overrides) == before
+    (folder / changed).write_text("second")
+    after = digests(folder, *overrides)
+    assert {group for group in after if after[group] != before[group]} == groups
+
+
+def test_the_same_files_elsewhere_are_the_same(tmp_path: Path) -> None:
+    assert digests(files_of(tmp_path / "here")) == digests(files_of(tmp_path / "there"))
+
+
+def test_what_is_on_the_web_or_missing_has_no_digest(tmp_path: Path) -> None:
+    given, _ = local.prepare(recipe.load("boats", ["detect_train.weights=/nowhere/w"]), "", tmp_path)
+    assert {value for name, value in given.items() if name.endswith("_files_digest")} == {""}
+
+
 def test_the_real_recipe_needs_no_folder_and_refuses_one_that_is_not_there(tmp_path: Path) -> None:
     assert local.prepare(recipe.load("boats"), "", tmp_path)[0]["source"] == ""
     assert local.prepare(recipe.load("boats"), "gs://bucket/tables", tmp_path)[0]["source"] == "gs://bucket/tables"

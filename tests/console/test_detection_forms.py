@@ -13,6 +13,7 @@ from pipeline.console import data_source, pipeline_form, recipe_form
 from pipeline.console.recipes import LocalRecipes
 from pipeline.console.results import LocalResults
 from pipeline.console.rounds import LocalRounds
+from pipeline.engine.catalogue import Catalogue, Labels
 from pipeline.engine.records import Run, Task
 from pipeline.engine.states import RunState, TaskState
 from pipeline.engine.store import Store
@@ -97,8 +98,24 @@ def test_preparing_gives_the_folder_as_the_pipeline_s_parameter(store: Store, tm
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "boxes.csv").write_text("")
     made = LocalRecipes().prepare(store, Asked("recipe", "boats", {}, str(tmp_path / "files")))
-    assert made.parameters == {"source": str(tmp_path / "files"), "data_root": str(store.directory / "data")}
+    digests = dict.fromkeys(pipeline_form.MADE_HERE, "")  # the recipe names files on the web only
+    assert made.parameters == digests | {
+        "source": str(tmp_path / "files"),
+        "data_root": str(store.directory / "data"),
+    }
     assert made.labels["recipe"] == "boats"
+
+
+def test_a_run_of_a_compiled_pipeline_gets_the_digests_of_its_files(store: Store, tmp_path: Path) -> None:
+    text, known = compiling.compile_recipe(recipes.load("boats")), Catalogue(store)
+    version = known.latest(known.create(Labels("boats"), 1.0, text).pipeline_id)
+    (tmp_path / "start.weights").write_text("first")
+    asked = Asked("version", version.version_id, {"detect_train_weights": str(tmp_path / "start.weights")})
+    first = LocalRecipes().prepare(store, asked).parameters
+    (tmp_path / "start.weights").write_text("second")
+    second = LocalRecipes().prepare(store, asked).parameters
+    assert {name for name in first if first[name] != second[name]} == {"detect_train_files_digest"}
+    assert not pipeline_form.MADE_HERE & {field.name for field in LocalRecipes().form(store, asked).fields}
 
 
 def test_a_compiled_detection_pipeline_is_known_as_ours(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The detection pipeline: one step after the other, its own parameters only, and GPUs where it learns and looks."""
 
+import re
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import pairwise
 
 import pytest
@@ -8,10 +10,11 @@ import pytest
 from pipeline import compile as compiler
 from pipeline import ir_checks, recipe
 from pipeline.ir_shape import read
-from pipeline.recipe_steps import PIPELINES
+from pipeline.recipe_steps import FILES, PIPELINES
 
 Compiled = Callable[..., str]
 RECIPES = ("boats", "boats_demo")
+DIGESTS = {f"{group}_files_digest" for group in FILES}
 STEPS = ["openimages-subset", "transfer", "boxes-prepare", "split", "detect-train", "detect-test"]
 
 
@@ -34,11 +37,29 @@ def test_the_place_of_the_files_reaches_whoever_reads_files(compiled: Compiled) 
     assert takers == {"openimages-subset", "transfer", "boxes-prepare"}
 
 
+def test_what_the_files_hold_reaches_every_step_that_names_files(compiled: Compiled) -> None:
+    inputs = {task.name: task.inputs() for task in read(compiled("boats")).tasks}
+    taken = {name: own["files_digest"] for name, own in inputs.items() if "files_digest" in own}
+    assert taken == {group.replace("_", "-"): {"componentInputParameter": f"{group}_files_digest"} for group in FILES}
+
+
+def test_every_knob_that_names_a_file_counts_with_the_files_content() -> None:
+    naming = {
+        (group, field.name)
+        for group, settings in recipe.load("boats").groups.items()
+        for field in fields(settings)
+        if re.search(r"\bfiles?\b|gs://", field.metadata["help"])
+        and isinstance(getattr(settings, field.name), str | list)
+        and not field.metadata["choices"]
+    }
+    assert naming == {(group, name) for group, names in FILES.items() for name in names}
+
+
 def test_it_has_a_parameter_for_every_knob_and_none_of_the_main_pipeline() -> None:
     read_recipe = recipe.load("boats_demo")
     names = set(compiler.root_parameters(read_recipe))
     knobs = {f"{group}_{knob}" for group, settings in read_recipe.groups.items() for knob in vars(settings)}
-    assert names == knobs | {"source", "data_root", "seed"}
+    assert names == knobs | DIGESTS | {"source", "data_root", "seed"}
     assert set(read_recipe.groups) == set(PIPELINES["detection"].groups)
 
 
@@ -55,6 +76,12 @@ def test_gpus_go_to_the_training_and_the_test_only(compiled: Compiled, name: str
     images = {task.name: shape.executors[task.executor]["container"]["image"] for task in shape.tasks}
     assert {step for step, image in images.items() if "gpu" in image} == with_gpu
     assert ir_checks.check(text) == []
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_groups_stay_where_our_trainer_and_test_know_them_for_groups(name: str) -> None:
+    groups = recipe.load(name).groups
+    assert groups["detect_train"].trainer == "keras" and not groups["boxes_prepare"].drop_group_of
 
 
 def test_the_real_recipe_names_every_file_by_its_full_address() -> None:

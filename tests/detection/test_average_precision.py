@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from components.vision.detection import average_precision
+from components.vision.detection import average_precision, geometry
 from components.vision.detection.average_precision import Truths
-from components.vision.detection.detections import Detections
+from components.vision.detection.detections import Choice, Detections, chosen
 
 CLASSES = 3
 
@@ -85,6 +85,23 @@ def test_every_number_is_that_of_pycocotools(groups, seed):
     expected = np.where((precision > -1).all(axis=1), precision.mean(axis=1), np.nan).T
     own = average_precision.mean_average_precision(truths, found, CLASSES)
     np.testing.assert_allclose(own, expected, atol=1e-12)
+
+
+def test_a_picture_has_a_hundred_boxes_of_each_class_as_with_pycocotools():
+    generator = np.random.default_rng(3)
+    truths, _ = drawn(4, pictures=3, groups=True)
+    raw = [(generator.uniform(0.1, 0.9, (140, 4)), generator.random((140, CLASSES))) for _ in truths]
+    for (boxes, scores), truth in zip(raw, truths, strict=True):
+        boxes[-len(truth) or 140 :] = geometry.centred(truth.boxes)
+        scores[-len(truth) or 140 :] = np.sort(scores, axis=0)[95:][: len(truth)]  # some just within the hundred
+    every, most = ([chosen(*found, Choice(0, nms_iou=1, most_boxes=count)) for found in raw] for count in (10_000, 100))
+    assert [len(found) for found in every] == [140 * CLASSES] * 3 and [len(found) for found in most] == [300] * 3
+    precision = coco(truths, every).eval["precision"][:, :, :, 0, 0]
+    expected = np.where((precision > -1).all(axis=1), precision.mean(axis=1), np.nan).T
+    assert np.nanmax(expected) > 0
+    np.testing.assert_allclose(average_precision.mean_average_precision(truths, most, CLASSES), expected, atol=1e-12)
+    for found in most:
+        assert (np.diff(found.scores) <= 0).all()
 
 
 def one(boxes, classes=None, groups=None) -> Truths:

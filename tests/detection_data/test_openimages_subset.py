@@ -15,7 +15,7 @@ import pytest
 from components import entry, knobs
 from components.artifacts import boxes
 from components.errors import DataError, SettingsError
-from components.openimages_subset import classes, settings
+from components.openimages_subset import classes, settings, tables
 from pipeline.datasets import openimages
 
 BOAT = "/m/019jd"
@@ -72,9 +72,9 @@ def test_what_is_not_taken_is_listed_with_its_reason(found: boxes.BoxTable, plan
 
 def test_the_classes_of_the_hierarchy_count_only_when_it_is_given(subset: Subset, drawn: Path, tmp_path: Path) -> None:
     labels = Counter(row["LabelName"] for row in published(drawn, openimages.BOXES_FILE))
-    plain = subset(tmp_path, class_names=["Vehicle", "Canoe", "Bird"])
+    plain = subset(tmp_path, class_names=["Canoe", "Bird"])
     nested = subset(tmp_path, class_names=["Vehicle", "Canoe", "Bird"], hierarchy_json=openimages.HIERARCHY_FILE)
-    assert Counter(plain.boxes["class_index"].to_pylist()) == {1: labels["/m/0ph39"], 2: labels["/m/015p6"]}
+    assert Counter(plain.boxes["class_index"].to_pylist()) == {0: labels["/m/0ph39"], 1: labels["/m/015p6"]}
     counted = Counter(nested.boxes["class_index"].to_pylist())
     assert counted[1] == labels["/m/0ph39"], "a canoe belongs to the nearest wanted class"
     assert counted[0] > 60, "boats are vehicles"
@@ -141,6 +141,52 @@ def test_broken_lines_are_counted_and_do_not_stop_the_step(run_subset: Run, draw
     assert f"<td>boxes.csv</td><td class=n>{text.count(chr(10)) - 2:,}</td><td class=n>1</td>" in page
 
 
+def test_a_line_with_a_byte_that_is_no_text_is_left_out_alone(
+    run_subset: Run, drawn: Path, tmp_path: Path, found: boxes.BoxTable
+) -> None:
+    data = (drawn / openimages.IMAGES_FILE).read_bytes()
+    bad = found.pictures.to_pylist()[3]
+    (tmp_path / "images.csv").write_bytes(data.replace(bad["url"].encode(), bad["url"].encode() + b"?\xff"))
+    made = boxes.read(run_subset(tmp_path / "root", images_csv=[f"{tmp_path}/images.csv"]).results["boxes"])
+    assert set(found.pictures["image_id"].to_pylist()) - set(made.pictures["image_id"].to_pylist()) == {bad["image_id"]}
+    assert bad["image_id"] in made.rejected["image_id"].to_pylist()
+    lines = len(published(drawn, openimages.IMAGES_FILE)) - 1
+    page = (tmp_path / "root" / "out" / "subset_page").read_text()
+    assert f"<td>images.csv</td><td class=n>{lines:,}</td><td class=n>1</td>" in page
+
+
+def test_a_box_counts_once_however_often_it_is_listed(
+    run_subset: Run, drawn: Path, tmp_path: Path, found: boxes.BoxTable
+) -> None:
+    twice = run_subset(tmp_path, boxes_csv=[openimages.BOXES_FILE, str(drawn / openimages.BOXES_FILE)])
+    made = boxes.read(twice.results["boxes"])
+    assert made.boxes.equals(found.boxes) and made.pictures.equals(found.pictures)
+    reasons = Counter(made.rejected["reason"].to_pylist())
+    assert reasons["the same box again"] >= found.boxes.num_rows
+    page = (tmp_path / "out" / "subset_page").read_text()
+    assert f"<td>the same box again</td><td class=n>{reasons['the same box again']:,}</td>" in page
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "hint"),
+    [(["Boat", "Vehicle"], {}, ", or give hierarchy_json"), (["Canoe", "Bird"], {"max_pictures": 1}, "")],
+)
+def test_a_class_without_a_box_is_refused_in_one_line(
+    subset: Subset, tmp_path: Path, names: list[str], more: dict[str, int], hint: str
+) -> None:
+    said = f"has no box on the chosen pictures; leave it out of class_names{hint}"
+    with pytest.raises(DataError, match=said) as refused:
+        subset(tmp_path, class_names=names, **more)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "nan", "NaN", "NAN", "0", "0.0"])
+def test_a_rotation_that_is_not_known_is_none(text: str) -> None:
+    row = dict.fromkeys(tables.IMAGE_COLUMNS, "") | {"ImageID": "a", "OriginalURL": "https://a.example/1.jpg"}
+    read, refused = tables.picture_rows(pa.Table.from_pylist([row | {"Rotation": text}]), pa.array(["a"]))
+    assert read["rotation"].to_pylist() == [0] and not refused.num_rows
+
+
 @pytest.mark.parametrize(
     ("knob", "content", "said"),
     [
@@ -152,7 +198,6 @@ def test_broken_lines_are_counted_and_do_not_stop_the_step(run_subset: Run, draw
         ("hierarchy_json", "{", "is no JSON"),
         ("hierarchy_json", "\xff", "is no JSON"),
         ("classes_csv", "\xff\xfe,Boat\n", "is no CSV of text"),
-        ("images_csv", ",".join(openimages.IMAGE_COLUMNS) + "\n\xff" + "," * 11 + "\n", "invalid UTF8 data"),
     ],
 )
 def test_a_file_that_is_something_else_is_refused_in_one_line(
@@ -193,7 +238,12 @@ def test_parts_of_a_thing_are_not_its_sub_classes() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"class_names": []}, {"class_names": ["Boat", "Boat"]}, {"boxes_csv": []}, {"images_csv": []}]
+    "given",
+    [
+        *({"class_names": names} for names in ([], ["Boat", "Boat"], ["Boat", "boat"])),
+        {"boxes_csv": []},
+        {"images_csv": []},
+    ],
 )
 def test_contradictions_are_said(given: dict[str, list[str]]) -> None:
     assert knobs.from_mapping(settings.Settings, given).contradiction()

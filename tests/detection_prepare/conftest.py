@@ -63,6 +63,11 @@ class Subset:
             row = {"image_id": image_id, "class_index": 0} | dict(zip(CORNERS, box, strict=True))
             self.boxes.append(row | flags)
 
+    def add_others(self) -> None:
+        """Pictures beside the one that a test is about: the step split wants some for every side."""
+        for number in range(100, 112):
+            self.add(f"other{number}", png(scene(number)), (0.2, 0.25, 0.5, 0.75))
+
     def write(self, stage: str = "transferred") -> str:
         table = boxes.BoxTable(
             boxes.rows(boxes.PICTURES, self.pictures),

@@ -118,3 +118,17 @@ def test_boxes_that_are_not_prepared_are_refused(subset, split) -> None:
     subset.add("a", png(scene(1)), BOX)
     with pytest.raises(DataError, match="is at the stage 'transferred'; expected 'prepared'"):
         split(subset.write())
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "empty"),
+    [(1.0, 0.0, "test"), (0.7, 0.3, "test"), (0.0, 0.5, "train"), (0.0, 1.0, "train and test")],
+)
+def test_a_split_with_nothing_to_learn_from_or_to_test_on_is_refused_in_one_line(
+    subset, prepare, split, train: float, validation: float, empty: str
+) -> None:
+    for number in range(12):
+        subset.add(f"p{number:02d}", png(scene(number, 80, 60, BOX)), BOX)
+    shares = f"train_share={train:g}, validation_share={validation:g}, seed=0"
+    with pytest.raises(DataError, match=rf"^{empty} got none of 12 pictures \({shares}\); .*$"):
+        split(prepare(subset).reference, train_share=train, validation_share=validation)

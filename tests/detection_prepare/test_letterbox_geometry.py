@@ -64,12 +64,6 @@ def test_a_picture_turns_as_its_boxes_do(degrees: int) -> None:
     assert inside.min() == 255 and after.sum() == inside.sum() and after.flags.c_contiguous
 
 
-@given(sides, sides, squares, box_lists())
-def test_the_letter_box_has_a_way_back(width: int, height: int, side: int, boxes: np.ndarray) -> None:
-    fit = LetterBox.of(width, height, side)
-    assert np.allclose(fit.undo(fit.apply(boxes)), boxes, atol=1e-9)
-
-
 @given(sides, sides, squares)
 def test_the_whole_picture_lies_in_the_middle_of_the_square_in_its_own_shape(
     width: int, height: int, side: int

@@ -162,6 +162,15 @@ def test_a_full_disk_is_one_line_and_exit_code_1(settings, tmp_path, capsys):
     )
 
 
+def test_an_interrupted_step_is_one_line_and_exit_code_130(settings, tmp_path, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        entry.main(settings, interrupted, ["--data-root", "d", "--out", str(tmp_path)])
+    assert (ended.value.code, capsys.readouterr().err) == (130, "error: interrupted\n")
+
+
 def test_any_other_system_error_keeps_its_traceback(settings, tmp_path):
     def broken(*_):
         raise FileNotFoundError(errno.ENOENT, "No such file", "/data/x")

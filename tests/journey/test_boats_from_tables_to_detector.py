@@ -50,6 +50,17 @@ def test_another_split_repeats_the_split_and_what_learns_from_it(here: Place, fi
 
 
 @pytest.mark.slow
+def test_a_table_that_was_cut_under_its_name_is_read_again(here: Place, first: dict) -> None:
+    drawn = next((here.state / "datasets").glob("boats*"))
+    table = drawn / "train-annotations-bbox.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[: len(lines) * 3 // 4]))
+    again = here.seamline("run", str(here.recipe), *changed(), "--data", str(drawn))
+    table.write_text("".join(lines))
+    assert executed(here, again) >= {"openimages-subset", "transfer", "boxes-prepare", "split", "detect-train"}
+
+
+@pytest.mark.slow
 def test_the_test_alone_can_be_repeated_with_another_setting(here: Place, first: dict) -> None:
     again = here.seamline("rerun", first["run_id"], "--task", "detect-test", "--set", "score_threshold=0.9")
     assert executed(here, again) == {"detect-test"}, json.dumps(again)

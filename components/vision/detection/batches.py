@@ -56,10 +56,6 @@ class Pictures:
             self._decoded = self._decode(range(len(self)))
         return self._decoded[np.asarray(rows, np.int64)]
 
-    def encoded(self, row: int) -> bytes:
-        """The bytes of a picture as they were stored."""
-        return self._file.read(row)
-
     def in_order(self, size: int) -> Iterator[np.ndarray]:
         """All pictures in batches, made ahead in a thread."""
         starts = range(0, len(self), size)

@@ -18,10 +18,10 @@ STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:1.5rem auto;max-width:72rem;
 padding:0 1rem}
 figure{display:inline-block;margin:0 1rem 1rem 0;max-width:100%;vertical-align:top}svg,img{max-width:100%;height:auto}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2rem .7rem;
-text-align:right;border-bottom:1px solid var(--faint)}th:first-child{text-align:left}
+svg{min-width:30rem}table{border-collapse:collapse;margin-bottom:1.5rem;font-variant-numeric:tabular-nums}
+th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--faint)}th:first-child{text-align:left}
 caption{text-align:left;font-weight:600;padding:.4rem 0}.scroll{overflow-x:auto}
-text{fill:var(--ink);font:12px system-ui,sans-serif}line{stroke:var(--faint)}polyline{fill:none;stroke-width:2}
+text{fill:var(--ink);font:13px system-ui,sans-serif}line{stroke:var(--faint)}polyline{fill:none;stroke-width:2}
 """
 
 Series = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -61,7 +61,15 @@ def iou_chart(found: log.Log) -> str:
     return lines("IOU", "iteration", {"IOU": points}, low=0, high=1)
 
 
-def lines(title: str, across: str, series: Series, *, low: float | None = None, high: float | None = None) -> str:
+def lines(
+    title: str,
+    across: str,
+    series: Series,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    shares: bool = False,
+) -> str:
     """A chart.
 
     Args:
@@ -69,6 +77,7 @@ def lines(title: str, across: str, series: Series, *, low: float | None = None, 
         across: what x counts.
         series: at most three.
         low, high: of the y axis; None: those of the data.
+        shares: x is a share, from 0 to 1; else a whole number, as far as the data goes.
     """
     shown = {name: _finite(*points) for name, points in series.items()}
     xs = np.concatenate([np.zeros(0), *(x for x, _ in shown.values())])
@@ -76,9 +85,10 @@ def lines(title: str, across: str, series: Series, *, low: float | None = None, 
     if not len(xs):
         return f"<figure><figcaption><strong>{html.escape(title)}</strong></figcaption><p>No data.</p></figure>"
     bottom, top = _range(ys.min() if low is None else low, ys.max() if high is None else high)
-    left, right = _range(xs.min(), xs.max())
+    left, right = (0.0, 1.0) if shares else _range(xs.min(), xs.max())
+    marks = np.linspace(left, right, 5) if shares else np.unique(np.rint(np.linspace(left, right, 5)))
     x, y = _scale(left, right, _LEFT, _WIDTH - _RIGHT), _scale(bottom, top, _HEIGHT - _BOTTOM, _TOP)
-    parts = [_grid(bottom, top, y), _axis(left, right, x, across)]
+    parts = [_grid(bottom, top, y), _axis(marks.tolist(), x, across)]
     parts += [_line(number, *points, x, y) for number, points in enumerate(shown.values())]
     legend = " ".join(
         f'<span style="color:var(--s{number})">■ {html.escape(name)}</span>' for number, name in enumerate(shown)
@@ -86,7 +96,7 @@ def lines(title: str, across: str, series: Series, *, low: float | None = None, 
     label = html.escape(f"{title} over {across}", quote=True)
     drawn = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}">{"".join(parts)}</svg>'
     caption = f"<figcaption><strong>{html.escape(title)}</strong> {legend}</figcaption>"
-    return f'<figure>{caption}<svg role="img" aria-label="{label}" {drawn}</figure>'
+    return f'<figure>{caption}<div class="scroll"><svg role="img" aria-label="{label}" {drawn}</div></figure>'
 
 
 def _finite(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,12 +125,15 @@ def _grid(low: float, high: float, down: Scale) -> str:
     )
 
 
-def _axis(low: float, high: float, across: Scale, name: str) -> str:
-    values = [low + (high - low) * step / 4 for step in range(5)]
+def _axis(marks: Sequence[float], across: Scale, name: str) -> str:
     y = _HEIGHT - _BOTTOM + 16
-    marks = (f'<text x="{across(v)}" y="{y}" text-anchor="middle">{v:.4g}</text>' for v in values)
+    anchors = ["middle"] * (len(marks) - 1) + ["end"]  # or the last one would be cut off at the edge
+    shown = (
+        f'<text x="{across(v)}" y="{y}" text-anchor="{anchor}">{v:.12g}</text>'
+        for v, anchor in zip(marks, anchors, strict=True)
+    )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    return "".join(marks) + f'<text x="{middle}" y="{y + 15}" text-anchor="middle">{html.escape(name)}</text>'
+    return "".join(shown) + f'<text x="{middle}" y="{y + 15}" text-anchor="middle">{html.escape(name)}</text>'
 
 
 def _line(number: int, xs: np.ndarray, ys: np.ndarray, across: Scale, down: Scale) -> str:

@@ -59,7 +59,7 @@ def chosen(boxes: np.ndarray, scores: np.ndarray, choice: Choice) -> Detections:
     Args:
         boxes: (P, 4) centre x, centre y, width, height.
         scores: (P, C) objectness times class; a prediction may count for several classes.
-        choice: least score, largest overlap, most boxes.
+        choice: least score, largest overlap, most boxes of a class.
     """
     place, kind = np.nonzero(scores >= max(choice.smallest_score, 1e-12))
     found = scores[place, kind].astype(np.float64)
@@ -67,7 +67,13 @@ def chosen(boxes: np.ndarray, scores: np.ndarray, choice: Choice) -> Detections:
     corners = np.clip(geometry.corners(boxes[place[order]].astype(np.float64)), 0, 1)
     whole = Detections(corners, found[order], kind[order])
     kept = geometry.non_maximum_suppression(whole.boxes, whole.scores, whole.classes, choice.nms_iou)
-    return whole.take(kept[: choice.most_boxes])
+    return whole.take(_most(kept, whole.classes, choice.most_boxes))
+
+
+def _most(kept: np.ndarray, classes: np.ndarray, most: int) -> np.ndarray:
+    """The first so many of each class, as COCO's evaluation counts them, in the order of the scores."""
+    parts = [kept[classes[kept] == kind][:most] for kind in np.unique(classes)]
+    return np.sort(np.concatenate([kept[:0], *parts]))
 
 
 def _forward(network: Network) -> Callable[[Any], tuple[Any, Any]]:

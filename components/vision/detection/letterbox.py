@@ -43,10 +43,6 @@ class LetterBox:
         """Boxes (n, 4) of the picture as boxes of the square."""
         return (boxes * self._inner + self._corner) / self.side
 
-    def undo(self, boxes: np.ndarray) -> np.ndarray:
-        """The inverse of `apply`."""
-        return (boxes * self.side - self._corner) / self._inner
-
     def draw(self, pixels: np.ndarray) -> np.ndarray:
         """A picture (h, w, 3) uint8 in its square (side, side, 3)."""
         shrinks = pixels.shape[1] > self.width
