@@ -10,7 +10,7 @@ import click
 
 from pipeline import gc_command, images_command, remote_command, run_commands, study_command, watch_command
 from pipeline.command_errors import OneLineErrors
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, RecipeError
 from pipeline.options import (
     gpu_hours_option,
     json_option,
@@ -74,6 +74,9 @@ def run(
     from pipeline import recipe as recipes
 
     read = recipes.load(recipe, overrides)
+    if read.head.pipeline == study_command.LABEL:
+        how = "which goes on with a run that was stopped and knows the answers of test pictures"
+        raise RecipeError(f"{recipe} is a study; use `seamline study {recipe}`, {how}")
     with running.terminal().status("Compiling the pipeline"):
         text = compiling.compile_recipe(read)
     place = launchers.place(launcher, state_dir)

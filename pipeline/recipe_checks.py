@@ -1,10 +1,12 @@
 """What would be refused by a task hours later is refused before anything starts: settings that do not fit together."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components import entry, knobs
 from components.errors import SettingsError
+from pipeline import recipe_study_checks
 from pipeline.errors import RecipeError
 from pipeline.recipe import Recipe
 from pipeline.recipe_steps import GROUPS, STEPS, tables_of
@@ -33,6 +35,7 @@ def refuse_contradictions(recipe: Recipe) -> None:
                     f"{_place(group, attribute, model)}: views has {absent[0]!r}, preprocess makes {', '.join(made)}; "
                     f"add it to preprocess.views, or leave it out"
                 )
+    recipe_study_checks.refuse_incomparable(recipe, functools.partial(_settings, recipe))
 
 
 def _refuse_task(recipe: Recipe, attribute: Item) -> None:
@@ -40,6 +43,8 @@ def _refuse_task(recipe: Recipe, attribute: Item) -> None:
     where = f"attributes.{attribute['name']}.task={task}"
     if task == "binary" and len(classes) not in (0, 2):
         raise RecipeError(f"{where} has two classes, not {len(classes)}; give two, or use one_of_k")
+    if task == "ordinal" and not classes:
+        raise RecipeError(f"{where} needs classes, the lowest first: names alone are no ranks")
     if task == "regression" and classes:
         raise RecipeError(f"{where} learns a number and has no classes; leave classes out")
     if task in ("multi_label", "regression") and recipe.generations.pseudo and "pseudo_label" in recipe.groups:

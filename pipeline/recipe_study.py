@@ -4,8 +4,8 @@ A study is a TOML file like a recipe. `expanded` turns it into the recipe that i
 seed becomes a model, so whatever all of them share runs once, and what compiles, runs and submits recipes takes it.
 """
 
-import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,12 +13,16 @@ from typing import Any
 from components import knobs
 from components.errors import SettingsError
 from components.knobs import knob
+from pipeline import recipe_study_grid
 from pipeline.recipe_steps import PIPELINES, tables_of
+from pipeline.recipe_tables import Head
 
 PIPELINE = "study"
 VARIANTS, GRID, FROM = "variants", "grid", "from"
 MOST_TRAININGS = 300  # all references enter one command line, which may have 128 KiB on a cluster
-_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.-]+")
+LONGEST_NAME = 60  # of a variant: it names files and stands in tables
+JUDGED_BY = ("fold", "valid_rounds", "splits")  # knobs that choose the pictures by which a training is judged
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}")
 
 Document = dict[str, Any]
 
@@ -65,6 +69,7 @@ def expanded(document: Mapping[str, Any], read: Callable[[str], Document]) -> Do
     if not study.recipe:
         raise SettingsError('recipe is missing; name what the variants change, for instance recipe = "demo"')
     rest = {key: value for key, value in document.items() if key not in (*own, VARIANTS, GRID)}
+    _refuse_typos(rest, own)
     recipe = merged(_without_unused(read(study.recipe)), rest)
     models = _table(recipe, "models")
     variants = _variants(study, document.get(VARIANTS, {}), document.get(GRID, {}), models)
@@ -86,6 +91,15 @@ def expanded(document: Mapping[str, Any], read: Callable[[str], Document]) -> Do
         }
         | _table(recipe, PIPELINE),
     }
+
+
+def _refuse_typos(rest: Mapping[str, Any], own: set[str]) -> None:
+    """`seed = [1]` is a recipe's key with a study's value."""
+    head = set(knobs.types_of(Head))
+    for key, value in rest.items():
+        known = own if isinstance(value, list) else own | head
+        if key not in known and not isinstance(value, dict):
+            raise SettingsError(f"{key}={value!r} is not a setting of a study{knobs.nearest(key, known)}")
 
 
 def overridden(document: Document, overrides: Sequence[str]) -> tuple[Document, list[str]]:
@@ -134,16 +148,23 @@ def _without_unused(recipe: Document) -> Document:
 
 
 def _variants(study: Study, listed: Any, grid: Any, models: Mapping[str, Any]) -> list[Variant]:
-    bodies = dict(_bodies(VARIANTS, listed)) | dict(_combinations(grid))
-    for name, body in bodies.items():
+    every = [*_bodies(VARIANTS, listed), *_combinations(grid)]
+    (name, count), *_ = Counter(name for name, _ in every).most_common(1) or [("", 1)]
+    if count > 1:
+        raise SettingsError(f"{name} is the name of {count} variants; give each its own, and each value of a grid once")
+    bodies = dict(every)
+    for name, body in every:
         _refuse_no_texts(name, body)
     return [_variant(name, bodies, study, models) for name in bodies]
 
 
 def _bodies(where: str, tables: Any) -> Iterator[tuple[str, Document]]:
     for name, body in tables.items() if isinstance(tables, dict) else [(tables, None)]:
-        if not isinstance(body, dict) or _NOT_PLAIN.search(name):
-            raise SettingsError(f"{where}.{name} is no table with a plain name; expected [{where}.NAME]")
+        if not isinstance(body, dict) or not _NAME.fullmatch(name):
+            plain = f"at most {LONGEST_NAME} letters, digits, _ . -, the first no sign"
+            raise SettingsError(
+                f"{where}.{name} is no table with a plain name; expected [{where}.NAME], NAME of {plain}"
+            )
         yield name, body
 
 
@@ -154,31 +175,15 @@ def _refuse_no_texts(name: str, body: Document) -> None:
 
 
 def _combinations(grid: Any) -> Iterator[tuple[str, Document]]:
-    """Every combination of the values that a grid lists, named by them."""
+    """Every combination of the values that a grid lists, as the body of a variant."""
     (_, body), *_ = _bodies("study", {GRID: grid})
     axes = {path: values for path, values in flat(body).items() if path != FROM}
     for path, values in axes.items():
         if not isinstance(values, list) or not values:
             raise SettingsError(f"{GRID}.{path}={values!r} is no list; give the values to try")
-    for chosen in itertools.product(*axes.values()) if axes else ():
-        pairs = dict(zip(axes, chosen, strict=True))
-        name = "_".join(f"{path.rsplit('.', 1)[-1]}-{_plain(value)}" for path, value in pairs.items())
-        yield name, {key: value for key, value in body.items() if key == FROM} | _nested(pairs)
-
-
-def _plain(value: Any) -> str:
-    return _NOT_PLAIN.sub("-", str(value)).strip("-")
-
-
-def _nested(pairs: Mapping[str, Any]) -> Document:
-    found: Document = {}
-    for path, value in pairs.items():
-        *tables, key = path.split(".")
-        inner: Any = value
-        for part in (key, *reversed(tables)):
-            inner = {part: inner}
-        found = merged(found, inner)
-    return found
+    begins = {key: value for key, value in body.items() if key == FROM}
+    for name, notes, changes in recipe_study_grid.combinations(axes, LONGEST_NAME):
+        yield name, begins | {"notes": notes} | changes
 
 
 def _variant(name: str, bodies: Mapping[str, Document], study: Study, models: Mapping[str, Any]) -> Variant:
@@ -205,11 +210,23 @@ def _chain(name: str, bodies: Mapping[str, Document]) -> list[str]:
 def _refuse_shared(name: str, changes: Mapping[str, Any]) -> None:
     able = _able()
     for table, body in changes.items():
+        path = f"{VARIANTS}.{name}.{next(iter(flat({table: body})))}"
         if table in able and isinstance(body, dict):
-            continue
-        path = next(iter(flat({table: body})))
-        why = "is the same for all variants" if table in PIPELINES[PIPELINE].all_tables else "is no table of a recipe"
-        raise SettingsError(f"{VARIANTS}.{name}.{path} {why}; a variant changes {', '.join(able)}")
+            _refuse_other_judges(f"{VARIANTS}.{name}.{table}", body)
+        elif table in PIPELINES[PIPELINE].all_tables:
+            raise SettingsError(f"{path} is the same for all variants; a variant changes {', '.join(able)}")
+        else:
+            near = knobs.nearest(table, (*able, FROM, "model", "notes"))
+            raise SettingsError(f"{path} is no table of a recipe{near}; a variant changes {', '.join(able)}")
+
+
+def _refuse_other_judges(where: str, body: Mapping[str, Any]) -> None:
+    for key in body:
+        if key in JUDGED_BY:
+            raise SettingsError(
+                f"{where}.{key} is the same for all variants: it chooses the pictures that judge them; "
+                f"set it in [{where.rsplit('.', 1)[-1]}] of the study"
+            )
 
 
 def _able() -> list[str]:

@@ -1,7 +1,7 @@
 """The sections of the page as plain values: texts, tables and charts, ready for the template."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ OWN_NAMES = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
 }
+MOST_COLUMNS, MOST_PAIRS = 40, 30  # of a confusion table: more columns nobody reads
 NAMES = {"map": "mAP", "ap": "AP", "basic_precision": "BasicPrecision", "accuracy": "accuracy"}
 
 
@@ -100,21 +101,37 @@ def scatter(attribute: Attribute) -> Any:
 
 
 def confusion_table(attribute: Attribute) -> dict[str, Any]:
-    """Counts by labelled (row) and predicted class (column), with recall and precision."""
+    """Counts by labelled (row) and predicted class (column), with recall and precision.
+
+    Above MOST_COLUMNS classes there are no columns, but `pairs`: the classes confused most often.
+    """
     table = confusion(attribute.valid)
     totals, answered = table.sum(axis=1), table.sum(axis=0)
+    is_whole = len(attribute.classes) <= MOST_COLUMNS
     rows = [
         {
             "index": i,
             "name": name,
-            "cells": [_cell(int(n), int(totals[i]), i == j) for j, n in enumerate(table[i])],
+            "cells": [_cell(int(n), int(totals[i]), i == j) for j, n in enumerate(table[i])] if is_whole else [],
             "count": numbers.count(int(totals[i])),
             "recall": numbers.percent(_share(table[i, i], totals[i])),
             "precision": numbers.percent(_share(table[i, i], answered[i])),
         }
         for i, name in enumerate(attribute.classes)
     ]
-    return {"classes": list(enumerate(attribute.classes)), "rows": rows}
+    columns = list(enumerate(attribute.classes)) if is_whole else []
+    return {"classes": columns, "rows": rows, "pairs": None if is_whole else list(_confused(attribute.classes, table))}
+
+
+def _confused(classes: Sequence[str], table: np.ndarray) -> Iterator[dict[str, str]]:
+    """The pairs of classes that were confused most often, most first."""
+    wrong = table - np.diag(np.diag(table))
+    for place in np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]:
+        i, j = np.unravel_index(place, wrong.shape)
+        if wrong[i, j]:
+            share = numbers.percent(_share(wrong[i, j], table[i].sum()))
+            count = numbers.count(int(wrong[i, j]))
+            yield {"labelled": classes[i], "predicted": classes[j], "count": count, "share": share}
 
 
 def confidence(attribute: Attribute, ece: float, settings: Settings) -> dict[str, Any]:

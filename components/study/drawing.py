@@ -9,6 +9,7 @@ from components.study.network import CONVOLUTION, DENSE, JOIN, OTHER, PICTURE, P
 
 _ROW, _BOX, _LEFT, _WIDTH, _TEXT = 28, 18, 70, 640, 250
 _WIDEST = 150  # of a box: 4096 channels
+_TALLEST = 40  # of a network in a cell
 # Of one lightness, so that they are told from a light and from a dark ground; the words say the same.
 _COLOURS = {
     PICTURE: "#8a8f98",
@@ -33,6 +34,19 @@ def network(name: str, units: Sequence[Unit]) -> Markup:
         '<svg xmlns="http://www.w3.org/2000/svg" class="network" viewBox="0 0 {} {}" width="{}" role="img" '
         'aria-label="{}" font-family="system-ui, sans-serif" font-size="12" fill="currentColor">{}</svg>\n'
     ).format(_WIDTH, len(units) * _ROW, _WIDTH, label, Markup("").join(parts))
+
+
+def thumbnail(units: Sequence[Unit]) -> Markup:
+    """The boxes of a network alone, small enough for a cell of a table."""
+    rows = [
+        Markup('<rect y="{}" width="{}" height="3" fill="{}"/>').format(4 * number, _width(unit), _COLOURS[unit.kind])
+        for number, unit in enumerate(units)
+    ]
+    height = 4 * len(units)
+    return Markup(
+        '<svg class="thumbnail" viewBox="0 0 {} {}" width="48" height="{}" preserveAspectRatio="none" '
+        'aria-hidden="true">{}</svg>'
+    ).format(_WIDEST, height, min(height, _TALLEST), Markup("").join(rows))
 
 
 def whisker(low: float, value: float, high: float, reach: float, verdict: str) -> Markup:

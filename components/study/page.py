@@ -44,6 +44,7 @@ def _row(finding: Finding, reach: dict[str, float]) -> dict[str, Any]:
         "flops": NONE if finding.flops is None else f"{finding.flops:,}",
         "minutes": f"{finding.minutes:.1f}" if math.isfinite(finding.minutes) else NONE,
         "drawing": drawing.network(finding.variant.name, finding.units),
+        "thumbnail": drawing.thumbnail(finding.units),
         **{split: _measured(m, reach[split]) for split, m in finding.measured.items()},
     }
 

@@ -19,7 +19,7 @@ ARTIFACTS = {
 }
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # it names a file
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # it names a file
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ListedModel:
 class ListedVariant:
     """An element of the knob `variants`."""
 
-    name: str = given("letters, digits, _ . -")
+    name: str = given("at most 100 letters, digits, _ . -")
     models: list[dict[str, Any]] = given("its trainings: name and seed of each")
     notes: str = knob("", "for people")
     changes: dict[str, Any] = knob({}, "what it changes: knob to value")
@@ -79,7 +79,9 @@ class Settings:
             names.append(variant.name)
             seeds = [model.seed for model in models]
             if not _PLAIN.fullmatch(variant.name) or names.count(variant.name) > 1:
-                return f"variants has the name {variant.name!r}; give each its own, of letters, digits, _ . -"
+                return (
+                    f"variants has the name {variant.name!r}; give each its own, of at most 100 letters, digits, _ . -"
+                )
             if not seeds or len(set(seeds)) < len(seeds):
                 return f"variants: {variant.name} has the seeds {seeds}; give one or more, each once"
         if names and self.base not in ("", *names):

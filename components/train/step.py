@@ -99,7 +99,8 @@ def _train(
     pupil = _learner(task)
     replicas = pupil.strategy.num_replicas_in_sync
     refuse_small_batches(training, order, replicas)
-    memory.check_batch(pupil, order.batch_size, replicas)
+    kept = training.pictures.kept_bytes + (validation.pictures.kept_bytes if validation else 0)
+    memory.check_batch(pupil, order.batch_size, replicas, kept_bytes=kept)
     _say_size(pupil.model, training, validation, order)
     unfinished = train_loop.Unfinished(
         folder, {"about": task.about, "tensorflow": tf.__version__, "keras": keras.__version__}

@@ -37,6 +37,7 @@ class Pictures:
         self.num_views = len(source.views)
         num_bytes = len(source) * self.num_views * source.size_px**2 * 3
         self.in_memory = num_bytes <= cache_mb * 1_000_000
+        self.kept_bytes = num_bytes if self.in_memory else 0
         self._decoded: np.ndarray | None = None
 
     def get(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:

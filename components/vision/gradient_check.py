@@ -6,6 +6,7 @@ whatever h. A kink (relu, maximum pooling) between the two points spoils the dif
 of the steps counts. Gradients below SMALLEST are compared as if they were of that size: less is rounding.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,19 +54,22 @@ def network_errors(
 
 
 def errors(loss: Any, variables: list[Any], generator: np.random.Generator) -> dict[str, float]:
-    """Relative error of each variable's gradient of `loss`, a function of no argument, by the variable's path."""
+    """Relative error of each variable's gradient of `loss`, a function of no argument, by the variable's path.
+
+    A variable that autodiff says has nothing to do with the loss has a gradient of zeros.
+    """
     with tf.GradientTape() as tape:
         value = loss()
-    gradients = tape.gradient(value, variables)
+    gradients = tape.gradient(value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return {
         getattr(v, "path", v.name): _error(loss, v, g, generator) for v, g in zip(variables, gradients, strict=True)
     }
 
 
 def refuse_wrong(found: Mapping[str, float]) -> str:
-    """The worst error as a sentence. Raises StepError where it is larger than LARGEST_ERROR."""
-    name = max(found, key=lambda path: found[path])
-    if found[name] > LARGEST_ERROR:
+    """The worst error as a sentence. Raises StepError where it is larger than LARGEST_ERROR, or no number."""
+    name = max(found, key=lambda path: math.inf if math.isnan(found[path]) else found[path])
+    if not found[name] <= LARGEST_ERROR:
         raise StepError(
             f"gradient check: autodiff and finite differences of {name} differ by {found[name]:.1e} of their size, "
             f"at most {LARGEST_ERROR:g} is rounding; a layer of this network computes its gradient wrongly"
@@ -83,7 +87,7 @@ def _error(loss: Any, variable: Any, gradient: Any, generator: np.random.Generat
         numeric = (ahead - behind) / (2 * step)
         found.append(abs(numeric - exact) / max(abs(numeric), abs(exact), SMALLEST))
     variable.assign(there)
-    return min(found)
+    return min(math.inf if math.isnan(error) else error for error in found)
 
 
 def _at(loss: Any, variable: Any, value: np.ndarray) -> float:

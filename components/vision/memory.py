@@ -1,10 +1,12 @@
 """Whether a batch fits into memory, estimated before the first picture is read: hours of queueing end sooner so.
 
-    bytes = 4 (2 P + S + A) + B (F b + 3 side^2)
+    bytes = 4 (2 P + S + A) + B (F b + 3 side^2) + C
 
 P numbers in the weights (once more for their gradients), S in the optimiser's moments and A in the moving averages, all
 float32; B pictures of a batch on one GPU; F numbers that the layers give for one picture, kept for the way back, of b
-bytes each: 4, or 2 in half precision; and the picture itself, three bytes a pixel. Frameworks free some of it early and
+bytes each: 4, or 2 in half precision; and the picture itself, three bytes a pixel. C are the decoded pictures that are
+kept between epochs; they lie in the machine's memory, so on a GPU they don't count. What else runs on the machine is
+not known here: a container's limit counts as its memory. Frameworks free some of it early and
 need room of their own, so an estimate somewhat above the memory is only said, one far above it is refused.
 """
 
@@ -63,7 +65,9 @@ def num_activations(model: keras.Model) -> int:
     return sum(int(np.prod(layer.output.shape[1:])) for layer in _leaves(model))
 
 
-def check_batch(pupil: Learner, batch_size: int, replicas: int = 1, memory: int | None = None) -> None:
+def check_batch(
+    pupil: Learner, batch_size: int, replicas: int = 1, memory: int | None = None, kept_bytes: int = 0
+) -> None:
     """Says what a training will take, and stops one that cannot fit.
 
     Args:
@@ -71,23 +75,36 @@ def check_batch(pupil: Learner, batch_size: int, replicas: int = 1, memory: int 
         batch_size: pictures of a step, over all replicas together.
         replicas: GPUs that share a batch.
         memory: bytes of one GPU, or of the machine where there is none; by default as found.
+        kept_bytes: decoded pictures that stay in the machine's memory.
 
     Raises:
         SettingsError: the estimate is more than REFUSED_FROM times the memory; names a batch size that fits.
     """
     memory = available() if memory is None else memory
-    needed = footprint(pupil).of(-(-batch_size // replicas))
     if not memory:
         return
+    own = footprint(pupil)
+    kept = 0 if tf.config.list_physical_devices("GPU") else kept_bytes
+    whole = Footprint(own.fixed + kept, own.per_picture)
+    needed = whole.of(-(-batch_size // replicas))
     words = f"batch_size={batch_size} takes about {needed / 1e9:.2f} GB of the {memory / 1e9:.2f} GB of memory"
+    words += f", {kept / 1e9:.2f} GB of it pictures kept decoded" if kept else ""
     if needed <= memory:
         progress.log(words)
         return
-    fits = footprint(pupil).largest(memory) * replicas
-    advice = f"set batch_size={fits}" if fits else "even one picture does not fit: lower preprocess.size_px"
+    advice = _advice(whole.largest(memory) * replicas, own.largest(memory) * replicas)
     if needed > REFUSED_FROM * memory:
         raise SettingsError(f"{words}; {advice}, or train in half precision or where there is more memory")
     progress.log(f"warning: {words}; it may fail: {advice}")
+
+
+def _advice(fits: int, fits_alone: int) -> str:
+    """Which knob to turn, from the largest batches with and without pictures kept."""
+    if fits:
+        return f"set batch_size={fits}"
+    if fits_alone:
+        return f"set cache_mb=0, which keeps no pictures, and batch_size={fits_alone} or less"
+    return "even one picture does not fit: lower preprocess.size_px"
 
 
 def available() -> int:

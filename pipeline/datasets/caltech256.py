@@ -4,6 +4,7 @@ The set has no test pictures of its own: of every class the same share is dealt,
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -49,15 +50,11 @@ def cut(
     """
     where = sources.archive(source, sources.CALTECH256, out.parent / sources.DOWNLOADS)
     by_class = _classes(where, clutter)
-    asked = _dealt(by_class, questions / sum(map(len, by_class.values())) if questions else QUESTIONS, seed)
+    counts = [len(files) for files in by_class.values()]
+    wanted = questions or round(QUESTIONS * sum(counts))
+    asked = _dealt(counts, min(wanted, sum(counts)), seed)
     train, test = (_pictures(where, part, by_class, chosen) for part, chosen in (("train", ~asked), ("test", asked)))
-    sizes = labelled.Sizes(
-        round1 or len(train.labels) - round2 - pool,
-        round2,
-        pool,
-        min(questions, len(test.labels)) or len(test.labels),
-        seed,
-    )
+    sizes = labelled.Sizes(round1 or len(train.labels) - round2 - pool, round2, pool, wanted, seed)
     return labelled.cut(out, "caltech256", ATTRIBUTE, list(by_class), train, test, sizes)
 
 
@@ -67,22 +64,38 @@ def _classes(source: Path, clutter: bool) -> dict[str, list[str]]:
     for name in archives.names(source):
         path = PurePosixPath(name)
         match = _FOLDER.fullmatch(path.parent.name)
-        if match and path.suffix.lower() in _SUFFIXES and (clutter or match[2] != CLUTTER):
+        if match and _is_picture(path) and (clutter or match[2] != CLUTTER):
             found.setdefault((match[1], match[2]), []).append(name)
     if len(found) < 2:
         raise PipelineError(
             f"{source} has {len(found)} folders NNN.name with pictures; expected Caltech-256, for instance 001.ak47/"
         )
+    twice = [name for name, count in Counter(name for _, name in found).items() if count > 1]
+    if twice:
+        raise PipelineError(f"{source} has {twice[0]!r} under two numbers; a class is one folder NNN.name")
     return {name: files for (_, name), files in sorted(found.items())}
 
 
-def _dealt(by_class: dict[str, list[str]], share: float, seed: int) -> np.ndarray:
-    """(pictures,) bool in the order of classes and pictures: which are questions, the same share of every class."""
+def _is_picture(path: PurePosixPath) -> bool:
+    """`._x.jpg` is what a Mac packs beside `x.jpg`."""
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+
+
+def _dealt(counts: Sequence[int], wanted: int, seed: int) -> np.ndarray:
+    """(pictures,) bool in the order of classes and pictures: which are asked, of every class the same share.
+
+    Args:
+        counts: pictures of each class.
+        wanted: how many are asked; what rounding down leaves goes to the classes that lost most by it.
+        seed: of the choice within a class.
+    """
     rng = np.random.default_rng([seed, 1])
+    shares, lost = np.divmod(np.array(counts) * wanted, sum(counts))
+    shares[np.argsort(-lost, kind="stable")[: wanted - shares.sum()]] += 1
     parts = []
-    for files in by_class.values():
-        chosen = np.zeros(len(files), bool)
-        chosen[rng.permutation(len(files))[: max(1, round(len(files) * share))]] = True
+    for count, share in zip(counts, shares, strict=True):
+        chosen = np.zeros(count, bool)
+        chosen[rng.permutation(count)[:share]] = True
         parts.append(chosen)
     return np.concatenate(parts)
 

@@ -23,6 +23,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 SIDE = 32
 _BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
 _PIXELS = 3 * SIDE * SIDE
+_OTHER_FORM = (EOFError, LookupError, AttributeError, TypeError, ValueError, OverflowError, MemoryError)
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -92,12 +93,12 @@ def _pickled(data: bytes, name: str) -> Batch:
     try:
         body = _Unpickler(data).load()
         rows, labels = body[b"data"].array(), np.array(body[b"labels"], np.int64)
-    except (pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+    except (pickle.UnpicklingError, *_OTHER_FORM) as error:
         raise PipelineError(
             f"{name} is no batch of CIFAR-10 ({error!r}); expected a dict of data and labels"
         ) from error
-    if rows.shape != (len(labels), _PIXELS):
-        raise PipelineError(f"{name} is damaged: data of shape {rows.shape} for {len(labels)} labels")
+    if labels.ndim != 1 or rows.shape != (len(labels), _PIXELS):
+        raise PipelineError(f"{name} is damaged: data of shape {rows.shape} for labels of shape {labels.shape}")
     return rows, _checked(labels, name)
 
 

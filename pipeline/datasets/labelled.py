@@ -68,11 +68,11 @@ def cut(
         PipelineError: there are fewer pictures than asked for.
     """
     told = asdict(sizes)
-    if min(sizes.round1, sizes.questions) < 1 or min(told.values()) < 0:
-        raise PipelineError(f"{told}: give round1 and the questions 1 or more, everything else 0 or more")
     if sizes.round1 + sizes.round2 + sizes.pool > len(train.labels) or sizes.questions > len(test.labels):
         have = f"{len(train.labels)} training and {len(test.labels)} test pictures"
         raise PipelineError(f"{told}: {name} has {have}; ask for less")
+    if min(sizes.round1, sizes.questions) < 1 or min(told.values()) < 0:
+        raise PipelineError(f"{told}: give round1 and the questions 1 or more, everything else 0 or more")
     dealt = np.split(
         np.random.default_rng(sizes.seed).permutation(len(train.labels)),
         np.cumsum([sizes.round1, sizes.round2, sizes.pool]),

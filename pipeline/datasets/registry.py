@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.datasets import boats, caltech256, cifar10, collars, dataset, demo, fashion_mnist, idx
+from pipeline.datasets import boats, caltech256, cifar10, collars, dataset, demo, fashion_mnist, idx, sources
 from pipeline.datasets.dataset import DataSet
 from pipeline.errors import Conflict, PipelineError, RecipeError
 
 # Raise a builder's number when its bytes change, or folders made before would be taken for new ones.
-_VERSIONS = {"boats": 1, "caltech256": 1, "cifar10": 1, "demo": 2, "fashion_mnist": 1, "idx": 1}
+_VERSIONS = {"boats": 1, "caltech256": 2, "cifar10": 1, "demo": 2, "fashion_mnist": 1, "idx": 1}
 BUILDERS: dict[str, Callable[..., DataSet | Path]] = {
     "boats": boats.draw,
     "caltech256": caltech256.cut,
@@ -61,7 +61,8 @@ def made(name: str, root: Path, arguments: Mapping[str, Any] | None = None) -> P
         arguments: of the builder, for instance `{"seed": 1}`.
 
     Returns:
-        Its folder `<root>/<name>-<digest of the arguments>`; made now if it was not there.
+        Its folder `<root>/<name>-<digest of the arguments>`; made now if it was not there. Of a local source the bytes
+        count, not the path.
 
     Raises:
         RecipeError: an unknown name or argument.
@@ -70,7 +71,7 @@ def made(name: str, root: Path, arguments: Mapping[str, Any] | None = None) -> P
     if name not in BUILDERS:
         raise RecipeError(f"data.dataset={name!r} is not a data set; give one of {', '.join(sorted(BUILDERS))}")
     arguments = _checked(name, arguments or {})
-    place = json.dumps([name, _VERSIONS[name], arguments], sort_keys=True, default=str)
+    place = json.dumps([name, _VERSIONS[name], _known_by(name, arguments)], sort_keys=True, default=str)
     folder = root / f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
     # A builder's folder appears when it is whole: one that holds something is finished, or else fails where it is read.
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -81,10 +82,22 @@ def made(name: str, root: Path, arguments: Mapping[str, Any] | None = None) -> P
 
 def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The builder's full arguments, defaults filled in, so that naming a default changes nothing."""
-    parameters = inspect.signature(BUILDERS[name]).parameters
-    known = {p: about.default for p, about in parameters.items() if p != "out"}
+    known = _defaults(name)
     for given in arguments:
         if given not in known:
             raise RecipeError(f"data.{given} is not an argument of data set {name}; give {', '.join(known)}")
     full = known | dict(arguments)
     return {k: Path(v) if isinstance(known[k], Path) else v for k, v in full.items()}
+
+
+def _known_by(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with what a given source holds instead of where it lies; the default's bytes never change."""
+    own = arguments.get("source")
+    if own is None or own == _defaults(name)["source"]:
+        return dict(arguments)
+    return {**arguments, "source": sources.identity(own)}
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    parameters = inspect.signature(BUILDERS[name]).parameters
+    return {p: about.default for p, about in parameters.items() if p != "out"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from components.artifacts import web
 from components.errors import StepError
+from pipeline.engine import fingerprint
 from pipeline.errors import PipelineError
 
 DOWNLOADS = "downloads"
@@ -48,6 +49,24 @@ CALTECH256 = Source(
     "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",
     "md5=67b4f42ca05d46448c6bb8ecd2220f6d",
 )
+
+
+def identity(source: str | Path) -> str:
+    """What a cached data set is known by: the bytes of a local source, wherever they lie; else its address or name.
+
+    All bytes are read, as those of rounds are before every run: some seconds for the largest set here.
+
+    Raises:
+        PipelineError: it cannot be read, or a folder holds a link to a folder.
+    """
+    text = str(source)
+    if web.is_web(text) or text in ("", *IDX):
+        return text
+    try:
+        # What is not there is refused by the builder, which tells what it expects.
+        return fingerprint.digest_of_path(Path(text)) if Path(text).exists() else "nothing"
+    except OSError as error:
+        raise PipelineError(f"{text} cannot be read ({error.strerror}); give another data.source") from error
 
 
 def idx_folder(source: str, downloads: Path) -> Path:

@@ -75,6 +75,16 @@ def pickled(pictures: np.ndarray, labels: np.ndarray) -> bytes:
     return b"\x80\x02" + python2(body) + b"."
 
 
+LONG = b"\x8a\x0a" + bytes([1] * 10)  # a number of ten bytes
+
+
+def labelled_with(drawn: Drawn, labels: Any, more: bytes = b"") -> bytes:
+    """A batch with other labels, and a last one that is pickled already."""
+    data = python2(planes(drawn[NAMES[0]][0]))
+    told = python2(labels).removesuffix(b"e") + more + b"e" if more else python2(labels)
+    return b"\x80\x02}(" + python2(b"data") + data + python2(b"labels") + told + b"u."
+
+
 def write(target: Path, files: Mapping[str, bytes]) -> Path:
     """A .tar.gz, or a folder where the name has no suffix."""
     if target.suffix:
@@ -160,6 +170,10 @@ def test_damaged_sources_are_named(tmp_path: Path, drawn: Drawn) -> None:
             pickles | {second: b"\x80\x02" + python2({b"data": np.zeros((1, 3072)), b"labels": [1]}) + b"."},
             "expected unsigned bytes",
         ),
+        "scalar": (pickles | {second: labelled_with(drawn, 5)}, "for labels of shape"),
+        "nested": (pickles | {second: labelled_with(drawn, [[k] for k in range(PER_BATCH)])}, "for labels of shape"),
+        "large": (pickles | {second: labelled_with(drawn, [0] * 5, LONG)}, "is no batch of CIFAR-10"),
+        "long": (pickles | {second: b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f."}, "is no batch of CIFAR-10"),
     }
     for name, (files, said) in wrong.items():
         with pytest.raises(PipelineError, match=said):
@@ -171,8 +185,22 @@ def test_an_archive_that_is_none_or_not_there_is_refused(tmp_path: Path, drawn: 
     source.write_bytes(source.read_bytes()[:-2000])
     with pytest.raises(PipelineError, match="is no whole tar archive"):
         cifar10.read(source)
+    source.write_bytes(b"text")
+    with pytest.raises(PipelineError, match="is no whole tar archive") as error:
+        cifar10.read(source)
+    assert "\n" not in str(error.value)
     with pytest.raises(PipelineError, match="nowhere.tar does not exist; give a folder or a tar archive"):
         cifar10.read(tmp_path / "nowhere.tar")
+
+
+@pytest.mark.parametrize("damage", ["a byte turned over", "the end cut off"])
+def test_an_archive_whose_checksum_does_not_fit_is_refused(tmp_path: Path, drawn: Drawn, damage: str) -> None:
+    source = write(tmp_path / "cifar.tar.gz", binary_form(drawn))
+    body = bytearray(source.read_bytes())
+    body[len(body) // 2] ^= 0xFF
+    source.write_bytes(body if damage == "a byte turned over" else source.read_bytes()[:-4])
+    with pytest.raises(PipelineError, match="is no whole tar archive"):
+        cifar10.read(source)
 
 
 def test_ingest_reads_what_the_cut_writes(tmp_path: Path, drawn: Drawn) -> None:

@@ -75,6 +75,19 @@ def test_a_batch_little_beyond_the_memory_is_only_warned_of(pupil, capsys):
     assert "warning" not in capsys.readouterr().out
 
 
+def test_pictures_that_are_kept_take_their_memory(pupil, capsys):
+    made = pupil()
+    room = memory.footprint(made).of(100)
+    memory.check_batch(made, 64, memory=room)
+    assert "kept" not in capsys.readouterr().out
+    memory.check_batch(made, 64, memory=room, kept_bytes=room // 2)
+    assert "warning: batch_size=64" in capsys.readouterr().out
+    with pytest.raises(
+        SettingsError, match="of it pictures kept decoded; set cache_mb=0, .* and batch_size=64 or less"
+    ):
+        memory.check_batch(made, 64, memory=room, kept_bytes=2 * room)
+
+
 def test_replicas_share_a_batch_and_its_suggestion(pupil):
     made = pupil()
     room = memory.footprint(made).of(100)

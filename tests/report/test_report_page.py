@@ -174,6 +174,22 @@ def test_a_stage_that_gained_nothing_is_shown_as_noise(told: Told) -> None:
     assert "gain" not in row and "loss" not in row
 
 
+def test_no_difference_stands_in_a_row_without_its_interval(told: Told) -> None:
+    row = next(line for line in told.text.splitlines() if ">round 2</th>" in line)
+    for difference, interval in (("+0.0210", "+0.0090 to +0.0340"), ("+0.0290", "+0.0100 to +0.0500")):
+        assert f">{difference}</td>" in row and f">{interval}</td>" in row
+
+
+def test_many_classes_are_told_by_the_pairs_confused_most_and_one_row_each(make_world: Any, tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.classes = {"many_labels": [f"class {i}" for i in range(45)]}
+    page = (report(world)[1] / "report_page").read_text()
+    table = page.split('<table class="confusion">')[1].split("</table>")[0]
+    assert table.count("<tr>") == 46 and table.count("<td") == 45 * 3
+    assert "45 classes are too many for a table of all pairs" in page
+    assert 'aria-label="Most confused classes of many_labels"' in page
+
+
 def test_the_choices_behind_the_ensemble_are_shown_with_their_verdicts(told: Told) -> None:
     text = told.text
     lines = {name: line for line in text.splitlines() for name in ("greedy", "students") if f">{name} against" in line}

@@ -3,12 +3,13 @@
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from components.report import scores
+from components.report import scores, sections
 from components.report.evidence import Attribute, Rows
 from components.report.settings import Settings
 
@@ -87,6 +88,36 @@ def test_no_validation_pictures_is_undefined_not_an_error() -> None:
 
 def test_the_confusion_table_counts_by_labelled_and_predicted_class() -> None:
     assert scores.confusion(E3.valid).tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+
+
+def many_classes(count: int) -> Attribute:
+    """Of each class two pictures; those of class 1 are taken for class 2, one of class 0 for class 3."""
+    labels = [i // 2 for i in range(2 * count)]
+    predicted = [{1: 2}.get(label, label) for label in labels]
+    predicted[0] = 3
+    letters = ["n" * label + "y" + "n" * (count - 1 - label) for label in labels]
+    found = attribute("many", np.eye(count)[predicted].tolist(), letters)
+    return replace(found, classes=tuple(f"class {i}" for i in range(count)))
+
+
+def test_a_confusion_table_that_is_too_wide_is_told_by_the_pairs_confused_most() -> None:
+    found = sections.confusion_table(many_classes(41))
+    assert [(p["labelled"], p["predicted"], p["count"], p["share"]) for p in found["pairs"]] == [
+        ("class 1", "class 2", "2", "100.0 %"),
+        ("class 0", "class 3", "1", "50.0 %"),
+    ]
+    assert not found["classes"] and not any(row["cells"] for row in found["rows"])
+    assert [(row["recall"], row["precision"]) for row in found["rows"][:4]] == [
+        ("50.0 %", "100.0 %"),
+        ("0.0 %", "–"),
+        ("100.0 %", "50.0 %"),
+        ("100.0 %", "66.7 %"),
+    ]
+
+
+def test_a_confusion_table_that_can_be_read_has_every_pair() -> None:
+    found = sections.confusion_table(many_classes(40))
+    assert found["pairs"] is None and len(found["classes"]) == len(found["rows"][0]["cells"]) == 40
 
 
 def test_the_block_count_curve_ends_at_everything_answered_with_basic_precision() -> None:

@@ -70,3 +70,10 @@ def test_a_connection_past_other_boxes_is_an_arc() -> None:
     units = [Unit(CONVOLUTION, ["a"], (4, 4, 4), 0, sources) for sources in ((), (0,), (0, 1))]
     ways = [path.get("d") for path in ElementTree.fromstring(drawing.network("n", units)).findall(f"{SVG}path")]
     assert sum("C" in str(way) for way in ways) == 1 and sum("V" in str(way) for way in ways) == 2
+
+
+def test_a_thumbnail_has_every_box_and_stays_small() -> None:
+    units = units_of(models.build("shathenet_1_1", 28, 10))
+    shown = ElementTree.fromstring(drawing.thumbnail(units))
+    assert len(shown.findall("rect")) == len(units)
+    assert len(drawing.thumbnail(units)) < 2500

@@ -62,6 +62,13 @@ def test_what_cannot_be_studied_is_said_in_one_line(seamline, arguments: list[st
     assert len(said.stderr.strip().splitlines()) == 1
 
 
+def test_a_study_is_not_run_as_a_recipe(seamline, tmp_path: Path) -> None:
+    said = seamline("run", "study.toml")
+    assert said.exit_code == 2 and said.stderr.count("\n") == 1
+    assert "study.toml is a study; use `seamline study " in said.stderr
+    assert not (tmp_path / "state").exists()
+
+
 def variant(name: str, difference: dict[str, Any] | None) -> dict[str, Any]:
     measured = {"mean": 0.5, "sd": 0.01, "seeds": {"1": 0.49, "2": 0.51}, "difference": difference}
     return {"name": name, "parameters": 17034, "flops": 2000, "minutes": None, "valid": measured}

@@ -106,6 +106,61 @@ def test_a_grid_may_build_on_a_variant(read) -> None:
     assert trains(found)["l2-0.0001-seed2"] == {"backbone": "tiny_cnn", "optimiser": "sgd", "l2": 1e-4}
 
 
+def test_lists_of_a_grid_are_numbered_and_told_in_the_notes(read) -> None:
+    found = read('recipe="zoo.toml"\nseeds=[1]\n[grid]\ntrain.decay_at=[[0.5], [0.4, 0.8]]\ntrain.l2=[0.0]')
+    told = {v["name"]: v["notes"] for v in found.groups["study"].variants}
+    assert told == {"decay_at-1_l2-0.0": "decay_at=[0.5]", "decay_at-2_l2-0.0": "decay_at=[0.4, 0.8]"}
+
+
+def test_a_combination_whose_name_would_be_long_is_numbered_and_told_in_the_notes(read) -> None:
+    knobs = ("learning_rate", "weight_decay", "label_smoothing", "warmup_epochs")
+    found = read('recipe="zoo.toml"\nseeds=[1]\n[grid]\n' + "".join(f"train.{knob}=[0.0, 0.1]\n" for knob in knobs))
+    told = {v["name"]: v["notes"] for v in found.groups["study"].variants}
+    assert list(told) == [f"grid-{number}" for number in range(1, 17)]
+    assert told["grid-2"] == "learning_rate=0.0, weight_decay=0.0, label_smoothing=0.0, warmup_epochs=0.1"
+
+
+JUDGES = [
+    ("train", "fold=1"),
+    ("round1", "fold=1"),
+    ("train", 'valid_rounds="newest"'),
+    ("predict", 'valid_rounds="newest"'),
+    ("predict", 'splits=["test"]'),
+]
+
+
+@pytest.mark.parametrize(("table", "knob"), JUDGES)
+def test_no_variant_chooses_the_pictures_that_judge_it(read, table: str, knob: str) -> None:
+    with pytest.raises(RecipeError, match=rf"{table}\.{knob.split('=')[0]} is the same for all variants: it chooses"):
+        read(STUDY + f"{table}.{knob}\n")
+
+
+@pytest.mark.parametrize(("table", "knob"), JUDGES[:4])
+def test_models_of_the_recipe_that_are_judged_by_different_pictures_are_not_compared(
+    read, table: str, knob: str
+) -> None:
+    base = BASE + f'[models.wide.train]\nbackbone = "tiny_cnn"\n[models.wide.{table}]\n{knob}\n'
+    base = base.replace('[models.wide.train]\nbackbone = "tiny_cnn"\n[models.wide.train]', "[models.wide.train]")
+    found = read('recipe="zoo.toml"\nseeds=[1]\n[variants.plain]\n[variants.wide]\n', base=base)
+    with pytest.raises(RecipeError, match="the same pictures judge all variants of a study, so set it for all"):
+        compile.compile_recipe(found)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("attributes.garment.task=regression", "a study does not compare errors of numbers; leave the attribute out"),
+        ("train.fold=99", "round1.fold=99: there are 5 folds, nothing would judge; give 0 to 4"),
+        ("predict.splits=test", r"predict.splits=\['test'\]: a study judges by validation pictures; add \"valid\""),
+    ],
+)
+def test_a_study_that_nothing_could_judge_is_refused_before_it_trains(read, override: str, message: str) -> None:
+    base = BASE.replace('classes = ["a", "b"]\n', "") if "regression" in override else BASE
+    with pytest.raises(RecipeError, match=message) as error:
+        compile.compile_recipe(read(STUDY, override, base=base))
+    assert "\n" not in str(error.value)
+
+
 def test_tables_of_a_recipe_in_the_study_count_before_the_recipes(read) -> None:
     assert read(STUDY + "[train]\nepochs=2").groups["round1"].epochs == 2
     assert read(STUDY + "[train]\nepochs=2", "train.epochs=3").groups["round1"].epochs == 3
@@ -171,7 +226,10 @@ def test_every_study_of_this_project_compiles_for_kubeflow(file: Path) -> None:
             ("train.optimiser", "preprocess.size_px"),
             "preprocess.size_px is the same for all variants; a variant changes",
         ),
-        (("train.optimiser", "tarin.optimiser"), "tarin.optimiser is no table of a recipe; a variant changes train,"),
+        (
+            ("train.optimiser", "tarin.optimiser"),
+            "tarin.optimiser is no table of a recipe; .*; a variant changes train,",
+        ),
         (("train.optimiser", "train.optimizer"), "train.optimizer is not a setting; did you mean optimiser?"),
         (('from = "v1_0"', 'from = "v1"'), "from='v1' is no variant; did you mean v1_0?"),
         (('from = "v1_0"', 'from = "v1_1"'), "from='v1_1' builds on itself; name another variant"),
@@ -179,10 +237,20 @@ def test_every_study_of_this_project_compiles_for_kubeflow(file: Path) -> None:
         (("seeds = [1, 2]", "seeds = [1, 1]"), r"seeds=\[1, 1\]; give one or more, each once"),
         (("seeds = [1, 2]", "seeds = []"), r"seeds=\[\]; give one or more, each once"),
         (("seeds = [1, 2]", 'seeds = ["1"]'), r"seeds\[0\]='1' is a str; expected int"),
-        (("seeds", "sedes"), "sedes is not a setting; did you mean seed?"),
+        (("seeds", "sedes"), r"sedes=\[1, 2\] is not a setting of a study; did you mean seeds\?"),
         (('recipe = "zoo.toml"', ""), "recipe is missing; name what the variants change"),
         (('recipe = "zoo.toml"', 'recipe = "zo.toml"'), "zo.toml cannot be read"),
         (("[variants.v1_1]", '[variants."v 1"]'), "variants.v 1 is no table with a plain name"),
+        (
+            ("[variants.v1_1]", '[variants.".."]'),
+            r"variants\.\.\. is no table with a plain name; expected .* the first no sign",
+        ),
+        (("[variants.v1_1]", f"[variants.{'a' * 61}]"), "is no table with a plain name; .* at most 60 letters"),
+        (("seeds = [1, 2]", "seed = [1]"), r"seed=\[1\] is not a setting of a study; did you mean seeds\?"),
+        (("seeds = [1, 2]", "metrik = 'ap'"), "metrik='ap' is not a setting of a study; did you mean metric?"),
+        (("train.optimiser", "trian.optimiser"), "trian.optimiser is no table of a recipe; did you mean train"),
+        (("notes", "note"), "note is no table of a recipe; did you mean notes?"),
+        (("[variants.v1_0]", "[grid]\ntrain.l2=[0, 0]\n[variants.v1_0]"), "l2-0 is the name of 2 variants; give each"),
         (("[variants.v1_0]", "[grid]\ntrain.l2=0.1\n[variants.v1_0]"), "grid.train.l2=0.1 is no list; give the values"),
         (("[variants.v1_0]", "[grid]\ntrain.l2=[]\n[variants.v1_0]"), "grid.train.l2=.. is no list; give the values"),
     ],

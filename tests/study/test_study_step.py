@@ -140,6 +140,19 @@ def test_each_network_is_drawn_and_each_training_is_a_row(run, two_variants) -> 
     assert reference.read_index(str(folder), "studies")["base"] == "v1_0"
 
 
+def test_each_row_shows_its_network_small_and_leads_to_the_large_drawing_even_where_that_is_folded(
+    run, trained
+) -> None:
+    names = [f"v{i}" for i in range(8)]
+    made = [trained(f"{name}-seed1", right(0.4)) for name in names]
+    _, page, _ = run(made, variants=[variant(name, 1) for name in names])
+    assert page.count('<svg class="thumbnail"') == 8 and page.count("<details>") == 7
+    for number in range(1, 9):
+        assert f'href="#n{number}"' in page
+        # A browser unfolds what the target lies in, not the target itself.
+        assert f'<div id="n{number}"' in page.split("<details")[number]
+
+
 def test_the_same_predictions_give_the_same_study(run, two_variants) -> None:
     assert run(two_variants, variants=TWO)[0] == run(two_variants, variants=TWO)[0]
 
@@ -167,7 +180,8 @@ def test_what_does_not_fit_is_refused_in_one_line(run, two_variants, knobs, mess
         ([{}], "study.variants[0].name is missing; give it a value"),
         ([{"name": "a", "modells": []}], "study.variants[0].modells is not a setting; did you mean models?"),
         ([{"name": "a", "models": [{"name": "a-seed1"}]}], "study.variants[0].models.seed is missing"),
-        ([variant("../a", 1)], "variants has the name '../a'; give each its own, of letters, digits, _ . -"),
+        ([variant("../a", 1)], "variants has the name '../a'; give each its own, of at most 100 letters, digits, _"),
+        ([variant("a" * 101, 1)], "give each its own, of at most 100 letters, digits, _ . -"),
         ([variant("a", 1), variant("a", 2)], "variants has the name 'a'; give each its own"),
         ([variant("a", 1, 1)], "variants: a has the seeds [1, 1]; give one or more, each once"),
         ([variant("a")], "variants: a has the seeds []; give one or more, each once"),

@@ -117,6 +117,8 @@ def test_batches_differ_by_one_row_at_most_and_none_is_too_large(count, batch_si
 def test_the_same_epoch_is_the_same_bytes_from_memory_and_from_disk(source, kind):
     order = Order(7, 4, augment=kind, mixup=0.4)
     kept, streamed = training_set(source), training_set(source, cache_mb=0)
+    assert kept.pictures.kept_bytes == len(source) * len(source.views) * source.size_px**2 * 3
+    assert streamed.pictures.kept_bytes == 0
     assert kept.pictures.in_memory and not streamed.pictures.in_memory
     for first, second in zip(kept.epoch(order, 2), streamed.epoch(order, 2), strict=True):
         for a, b in zip(first, second, strict=True):

@@ -53,3 +53,27 @@ def test_a_kink_close_by_is_no_wrong_gradient() -> None:
     close = tf.Variable([2e-6, -3e-7], dtype=tf.float64, name="close")
     found = gradient_check.errors(lambda: tf.reduce_sum(tf.nn.relu(close)), [close], np.random.default_rng(0))
     assert max(found.values()) < gradient_check.LARGEST_ERROR
+
+
+@pytest.mark.parametrize("found", [{"a": float("nan"), "b": 1e-9}, {"a": 1e-9, "b": float("nan"), "c": 1e-3}])
+def test_what_is_no_number_is_wrong(found: dict[str, float]) -> None:
+    with pytest.raises(StepError, match="of (a|b) differ by nan of their size"):
+        gradient_check.refuse_wrong(found)
+
+
+def test_a_loss_that_is_no_number_is_wrong() -> None:
+    variable = tf.Variable([-1.0], dtype=tf.float64, name="below")
+    found = gradient_check.errors(lambda: tf.reduce_sum(tf.sqrt(variable)), [variable], np.random.default_rng(0))
+    with pytest.raises(StepError, match="of below.* differ by inf"):
+        gradient_check.refuse_wrong(found)
+
+
+def test_a_variable_that_the_loss_does_not_reach_has_a_gradient_of_zeros() -> None:
+    used, idle, hidden = (tf.Variable([1.0, 2.0], dtype=tf.float64, name=name) for name in ("used", "idle", "hidden"))
+
+    def loss():
+        return tf.reduce_sum(used**2 + tf.stop_gradient(hidden))
+
+    errors = list(gradient_check.errors(loss, [used, idle, hidden], np.random.default_rng(0)).values())
+    assert max(errors[:2]) < gradient_check.LARGEST_ERROR
+    assert errors[2] == pytest.approx(1.0), "the loss changes with it, and autodiff does not know"
