@@ -70,11 +70,11 @@ def run(
 ) -> None:
     """Run RECIPE (a file, or a name like `demo`) on this machine."""
     from pipeline import compile as compiling
-    from pipeline import cost, launchers, local, running
+    from pipeline import cost, launchers, local, recipe_study, running
     from pipeline import recipe as recipes
 
     read = recipes.load(recipe, overrides)
-    if read.head.pipeline == study_command.LABEL:
+    if read.head.pipeline == recipe_study.PIPELINE:
         how = "which goes on with a run that was stopped and knows the answers of test pictures"
         raise RecipeError(f"{recipe} is a study; use `seamline study {recipe}`, {how}")
     with running.terminal().status("Compiling the pipeline"):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from components.artifacts import storage
+from components.artifacts import gcs, storage
 from pipeline.recipe import Recipe
 from pipeline.recipe_steps import FILES, FILES_DIGEST, GROUPS, SOURCE, STEPS
 from pipeline.rounds import folders
@@ -17,7 +17,7 @@ def of_recipe(recipe: Recipe, source: str) -> dict[str, str]:
 
 
 def digests(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Reads every file that the parameters of a run name.
+    """The content of every file that the parameters of a run name.
 
     Args:
         parameters: `source` and `<group>_<knob>` for every knob; groups that are not there are left out.
@@ -25,6 +25,9 @@ def digests(parameters: Mapping[str, Any]) -> dict[str, str]:
     Returns:
         Root parameter to digest, empty where a group names nothing that can be read from here: the web is not asked,
         and what is missing is for the step to say.
+
+    Raises:
+        DataError: gs:// is named and cannot be asked, for instance without credentials.
     """
     there = [group for group, names in FILES.items() if f"{group}_{names[0]}" in parameters]
     return {f"{group}_{FILES_DIGEST}": _digest(list(_contents(group, parameters))) for group in there}
@@ -47,8 +50,13 @@ def _contents(group: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def _content(address: str) -> str:
-    if "://" in address and not storage.is_remote(address):
+    """Of a local file its bytes are read. Of a folder of pictures names and sizes must do: they are gigabytes, and a
+    step that copies from a mirror checks each. Of gs:// the storage's own checksum, or generations, is content enough.
+    """
+    remote = storage.is_remote(address)
+    if "://" in address and not remote:
         return ""
     if storage.exists(address):
-        return folders.content_of(address)
-    return folders.digest(address) if storage.entries(address) else ""
+        return gcs.content(address) if remote else folders.content_of(address)
+    found = storage.entries(address)
+    return folders.content_digest((e.name, f"{e.size} {e.stamp if remote else ''}") for e in found) if found else ""

@@ -20,11 +20,8 @@ from components.errors import Damaged, DataError, SettingsError, StepError
 from components.vision.detection import cfg, log, network, weights
 
 _BACKUP, _LOG = "darknet.weights", "train_log.txt"
-_CFG, _START, _FINAL = (
-    "detector.cfg",
-    "start.weights",
-    "detector_final.weights",
-)  # darknet names the last after the first
+_CFG, _START = "detector.cfg", "start.weights"
+_FINAL = "detector_final.weights"  # darknet names it after _CFG
 _LAST_LINES = 5
 
 

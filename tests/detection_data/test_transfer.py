@@ -1,5 +1,6 @@
 """transfer: every picture is there, whole and as published, or is listed with the reason; and no server is pestered."""
 
+import functools
 import json
 import os
 import signal
@@ -163,10 +164,18 @@ def test_asked_to_end_it_does_so_though_servers_are_slow(
     site.always = dict.fromkeys(site.files, slow(1500, held))
     command = [sys.executable, "-m", "components.transfer", "--subset", subset, "--data-root", str(tmp_path / "root")]
     command += ["--out", str(tmp_path / "out"), "--silence-s", "600"]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while site.most_at_a_time < 4 or held.wait(0.2):
-        assert running.poll() is None
+    heard = functools.partial(
+        signal.signal, signal.SIGINT, signal.default_int_handler
+    )  # a job in the background is deaf
+    running = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=heard
+    )
+    for _ in range(1200):
+        if site.most_at_a_time >= 4 or running.poll() is not None:
+            break
         held.wait(0.05)
+    assert running.poll() is None and site.most_at_a_time >= 4
+    held.wait(0.2)
     running.send_signal(number)
     try:
         assert running.wait(20) == code

@@ -5,8 +5,9 @@ import unicodedata
 import pytest
 
 from components.errors import SettingsError
-from components.ingest import folders
+from components.ingest import folders, rows
 from components.ingest.rows import open_rounds
+from pipeline.rounds import folders as landing
 
 CLASSES = ["train/cat/1.png", "train/dog/2.png"]
 
@@ -132,3 +133,7 @@ def test_a_picture_listed_in_train_and_val_is_not_learnt_from(delivery, ingest):
     rows = ingest(delivery).rows
     assert [(row.image_id, row.fold) for row in rows[rows.keep].itertuples() if row.fold == 0] == [("0.png", 0)]
     assert sorted(rows.image_id[rows.keep]) == ["0.png", "1.png", "2.png"]
+
+
+def test_landing_rounds_and_ingest_know_training_folders_by_the_same_names() -> None:
+    assert landing.TRAIN == rows.TRAIN
