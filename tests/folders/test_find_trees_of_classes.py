@@ -83,9 +83,9 @@ def test_a_task_that_cannot_be_is_refused_before_anything_starts(changes, messag
 
 
 def test_ranks_that_are_named_in_their_order_are_accepted():
-    recipe_checks.refuse_contradictions(
-        recipe.load("folders", ["attributes.class.task=ordinal", "attributes.class.classes=1,2,10"])
-    )
+    loaded = recipe.load("folders", ["attributes.class.task=ordinal", "attributes.class.classes=1,2,10"])
+    recipe_checks.refuse_contradictions(loaded)
+    assert loaded.attributes[0]["classes"] == ["1", "2", "10"]
 
 
 def test_links_alone_are_no_data(tmp_path):

@@ -216,7 +216,9 @@ def test_the_console_knows_the_tasks_of_a_study_before_it_runs(read, round2: str
 @pytest.mark.parametrize("file", sorted(recipe.STUDIES.glob("*.toml")), ids=lambda file: file.stem)
 def test_every_study_of_this_project_compiles_for_kubeflow(file: Path) -> None:
     found = recipe.load(file.stem, packaged=recipe.STUDIES)
-    strict_kfp.refuse(compile.compile_recipe(found), {"rounds": [], "data_root": "gs://bucket/data"})
+    text = compile.compile_recipe(found)
+    strict_kfp.refuse(text, {"rounds": [], "data_root": "gs://bucket/data"})
+    assert "comp-study" in text
 
 
 @pytest.mark.parametrize(
