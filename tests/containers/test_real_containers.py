@@ -219,6 +219,7 @@ def test_what_a_step_of_ours_has_used_is_noted_and_of_another_command_how_long_i
     ours, _ = lab.run("python3", "-c", step, name="ours", around={"readable": (str(source),)})
     assert 50 << 20 < ours.usage["max_rss_bytes"] < 200 << 20
     assert 0 < ours.usage["cpu_s"] <= ours.usage["wall_s"] * 2
-    other, _ = lab.run("sleep", "1", name="other")
+    # The engine notes the start a moment after the command began: a little less than what it slept may be measured.
+    other, _ = lab.run("sleep", "2", name="other")
     assert set(other.usage) == {"oom_kills", "wall_s"}
-    assert other.usage["wall_s"] >= 1
+    assert other.usage["wall_s"] > 1
