@@ -98,7 +98,7 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
     if recipe.pipeline.data == SOURCE:
         source = _source(recipe, data, state_dir)
         where = {SOURCE: source, "data_root": _data_root(recipe, state_dir)}
-        return where | named_files.of_recipe(recipe, source), ""
+        return where | named_files.of_recipe(recipe, where), ""
     answers = ""
     if data:
         found = rounds.discover(data)
@@ -140,6 +140,7 @@ def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> 
 
     Raises:
         RecipeError: the rounds have none of the recipe's attributes.
+        DataError: the recipe names files on gs://, which cannot be asked.
     """
     data_root = _data_root(recipe, state_dir)
     attributes = _present(recipe, found)
@@ -150,7 +151,7 @@ def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> 
         from pipeline import champion_start
 
         given["models"] = for_tasks("models", champion_start.offered(data_root, names, recipe.models))
-    return given
+    return given | named_files.of_recipe(recipe, given)
 
 
 def left_out(recipe: Recipe, given: Mapping[str, Any]) -> list[str]:
@@ -204,9 +205,11 @@ def _of_detect_test(task: Task) -> Results | None:
     page, metrics = (task.outputs.artifacts[name][0] for name in ("page", "metrics"))
     if not storage.exists(page.uri):
         return None
-    ap50 = float(str(task.outputs.parameters["ap50"]))
+    ap50, numbers = float(str(task.outputs.parameters["ap50"])), dict(metrics.metadata)
     split = str(task.inputs.parameters.get("split", "test"))
-    return Results(page.uri, dict(metrics.metadata), None if math.isnan(ap50) else Headline("AP50", ap50, split))
+    has_interval = {"ap50_low", "ap50_high"} <= numbers.keys()  # runs of before it was measured have none
+    interval = (float(numbers["ap50_low"]), float(numbers["ap50_high"])) if has_interval else None
+    return Results(page.uri, numbers, None if math.isnan(ap50) else Headline("AP50", ap50, split, interval))
 
 
 def _of_study(task: Task) -> Results | None:

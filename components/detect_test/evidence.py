@@ -10,8 +10,9 @@ from components.artifacts import boxes as box_tables
 from components.artifacts import detectors, reference
 from components.detect_test.settings import Inputs, Settings
 from components.errors import DataError
+from components.vision import bootstrap
 from components.vision.detection import average_precision, cfg, judging, network, weights
-from components.vision.detection.average_precision import Curve
+from components.vision.detection.average_precision import Curve, Matches
 from components.vision.detection.batches import Pictures, refuse_leak
 from components.vision.detection.detections import Choice, Detections
 
@@ -26,12 +27,26 @@ class Evidence:
     score_threshold: float
 
     @cached_property
+    def matches(self) -> list[Matches]:
+        """Of each class, at IoU 0.5."""
+        truths, found, at = self.pictures.truths, self.judgement.found, average_precision.THRESHOLDS[:1]
+        return [average_precision.match(truths, found, kind, at) for kind in range(len(self.classes))]
+
+    @cached_property
     def curve(self) -> Curve:
         """Precision and recall at IoU 0.5, all classes together."""
-        truths, found = self.pictures.truths, self.judgement.found
-        return average_precision.curve(
-            [average_precision.match(truths, found, kind) for kind in range(len(self.classes))]
-        )
+        return average_precision.curve(self.matches)
+
+    @cached_property
+    def ap50_interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of AP50 over groups of equal pictures; NaN, NaN where AP50 is not defined."""
+        rows, groups = len(self.pictures), self.pictures.groups
+        return bootstrap.quantiles(bootstrap.redrawn(self._ap50_of, rows, groups, bootstrap.RESAMPLES, seed=0))
+
+    def _ap50_of(self, drawn: np.ndarray) -> float:
+        times = np.bincount(drawn, minlength=len(self.pictures))
+        by_class = [average_precision.average_precision(found.drawn(times)) for found in self.matches]
+        return judging.mean(np.array(by_class))
 
     @cached_property
     def counted(self) -> list[Detections]:
@@ -48,9 +63,11 @@ class Evidence:
     def metrics(self) -> dict[str, float]:
         """The numbers, those that are not defined among them."""
         precision, recall = self.curve.at(self.score_threshold)
-        truths = self.pictures.truths
+        truths, (low, high) = self.pictures.truths, self.ap50_interval
         return {
             "ap50": self.judgement.ap50,
+            "ap50_low": low,
+            "ap50_high": high,
             "ap50_95": self.judgement.ap,
             "precision": precision,
             "recall": recall,

@@ -36,7 +36,10 @@ def render(evidence: Evidence, settings: Settings, log_text: str) -> str:
 
 
 def _numbers(evidence: Evidence, settings: Settings) -> str:
-    rows = [(_NAMES[name], _text(value)) for name, value in evidence.metrics.items()]
+    numbers = evidence.metrics
+    rows = [(words, _text(numbers[name])) for name, words in _NAMES.items()]
+    if math.isfinite(numbers["ap50_low"]):
+        rows.insert(1, ("its 95 % interval", f"{numbers['ap50_low']:.4f} to {numbers['ap50_high']:.4f}"))
     rows.append(("score threshold", f"{settings.score_threshold:g}"))
     whole = charts.table("Numbers", rows)
     if len(evidence.classes) == 1:

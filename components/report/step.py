@@ -163,12 +163,16 @@ def _facts(found: Findings, rounds: Sequence[Mapping[str, Any]], answered: int) 
     num_valid = sum(len(a.valid.image_id) for a in found.attributes)
     kept = found.manifest[(found.manifest["kind"] == "labelled") & found.manifest["keep"]]
     return [
-        ("attributes", f"{len(found.attributes):,}"),
-        ("rounds", f"{len(rounds):,}"),
-        ("labelled pictures", f"{len(kept):,}"),
+        _counted("attribute", len(found.attributes)),
+        _counted("round", len(rounds)),
+        _counted("labelled picture", len(kept)),
         ("of them for validation", f"{num_valid:,}"),
         ("questions answered", f"{answered:,}"),
     ]
+
+
+def _counted(noun: str, count: int) -> tuple[str, str]:
+    return (noun if count == 1 else f"{noun}s", f"{count:,}")
 
 
 def _content(found: Findings, scores: dict[str, Any], inputs: Inputs, unanswered: list[str]) -> dict[str, Any]:

@@ -26,9 +26,9 @@ class Tasks:
         return self._found
 
 
-def judged(page: Path, ap50: str, split: str = "test") -> Task:
+def judged(page: Path, ap50: str, split: str = "test", **interval: float) -> Task:
     artifacts = {"page": (Artifact("page", "system.HTML", str(page)),)}
-    artifacts |= {"metrics": (Artifact("metrics", "system.Metrics", "m", metadata={"precision": 0.5}),)}
+    artifacts |= {"metrics": (Artifact("metrics", "system.Metrics", "m", metadata={"precision": 0.5} | interval),)}
     return Task(
         "r", "detect-test", "detect-test", "detect-test", "task", "", "comp", TaskState.SUCCEEDED,
         inputs=Values({"split": split}), outputs=Values({"ap50": ap50}, artifacts),
@@ -142,6 +142,12 @@ def test_what_the_run_came_to_is_told_without_a_submission(tmp_path: Path) -> No
     outcome = Outcome(Run("r" * 32, "boats", "boats", RunState.SUCCEEDED), (), found, None, 6, 0)
     assert f"test         AP50 0.912\nreport       {page}" in outcome.text() and "submission" not in outcome.text()
     assert outcome.as_json()["submission"] is None and outcome.as_json()["report"] == str(page)
+
+
+def test_what_the_run_came_to_has_its_interval(tmp_path: Path) -> None:
+    (page := tmp_path / "page.html").write_text("<html>")
+    found = local.results(Tasks(judged(page, "0.9123", ap50_low=0.87, ap50_high=0.95)), "r")  # type: ignore[arg-type]
+    assert found and show.score_in_words(found) == "AP50 0.912 (0.870 to 0.950)"
 
 
 def test_a_test_that_had_no_boxes_has_no_score(tmp_path: Path) -> None:

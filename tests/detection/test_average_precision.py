@@ -152,3 +152,19 @@ def test_without_anything_to_find_nothing_is_defined():
 )
 def test_the_quality_of_a_picture(truth, found, expected):
     assert average_precision.quality(truth, found) == pytest.approx(expected)
+
+
+@given(seed=st.integers(0, 2**32 - 1), times=st.lists(st.integers(0, 3), min_size=8, max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_a_picture_drawn_several_times_counts_like_so_many_pictures(seed, times):
+    truths, found = drawn(seed, groups=True)
+    generator = np.random.default_rng(seed)
+    found = [Detections(d.boxes, np.sort(generator.random(len(d)))[::-1], d.classes) for d in found]  # no two alike
+    rows = np.repeat(np.arange(8), times)
+    for kind in range(CLASSES):
+        repeated = average_precision.match([truths[r] for r in rows], [found[r] for r in rows], kind)
+        weighted = average_precision.match(truths, found, kind).drawn(np.array(times))
+        assert weighted.positives == repeated.positives
+        np.testing.assert_allclose(
+            average_precision.average_precision(weighted), average_precision.average_precision(repeated)
+        )

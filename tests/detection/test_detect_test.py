@@ -63,6 +63,7 @@ def test_it_reports_numbers_charts_and_pictures(make_boxes, train, run_test):
     assert {"ap50", "ap50_95", "recall", "pictures", "boxes", "found"} <= set(found.metrics)
     assert found.metrics["pictures"] == 7 and found.ap50 == f"{found.metrics['ap50']:.4f}"
     assert found.page.count("<svg") >= 2 and found.page.count("data:image/jpeg") == 6
+    assert "its 95 % interval" in found.page and found.metrics["ap50_low"] <= found.metrics["ap50"]
     titles = re.findall(r"<strong>(.*?)</strong>", found.page)
     assert titles == ["Loss, its highest 2 % cut off", "IOU", "Precision"] and "AP50 by class" in found.page
     assert "Best pictures" in found.page and "Worst pictures" in found.page and "<script" not in found.page
@@ -134,6 +135,19 @@ def test_precision_and_recall_are_those_at_the_score(make_boxes):
     assert shown.metrics["boxes"] == there and shown.metrics["found"] == there - missed + 1
 
 
+def test_ap50_has_an_interval_over_pictures(make_boxes):
+    few, many = perfect(make_boxes).metrics, perfect(make_boxes, test=25).metrics
+    for numbers in (few, many):
+        assert 0 < numbers["ap50_low"] < numbers["ap50"] < numbers["ap50_high"] <= 1
+    assert many["ap50_high"] - many["ap50_low"] < few["ap50_high"] - few["ap50_low"]
+
+
+def test_equal_pictures_are_drawn_together(make_boxes):
+    shown = perfect(make_boxes)
+    shown.pictures.groups = np.array([7, 7, 7, 7, 7])
+    assert shown.ap50_interval == pytest.approx((shown.judgement.ap50, shown.judgement.ap50))
+
+
 def test_boxes_are_drawn_where_they_are(make_boxes):
     shown = perfect(make_boxes)
     plain = shown.pictures.get([0])[0]
@@ -149,6 +163,7 @@ def test_groups_are_no_boxes_to_be_found(make_boxes):
     nothing = [Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)) for _ in pictures.truths]
     shown = evidence.Evidence(("Ship", "Buoy"), pictures, judging.judged(pictures.truths, nothing, 2), 0.25)
     assert shown.metrics["boxes"] == 0 and np.isnan(shown.metrics["ap50"])
+    assert np.isnan(shown.ap50_interval).all()
 
 
 def test_a_detector_reference_refuses_names_that_are_no_line(tmp_path):

@@ -37,13 +37,26 @@ class Matches:
         scores: (m,).
         hits: (thresholds, m) bool, the box is one that is there.
         counts: (thresholds, m) bool, False where it fell to a group.
-        positives: number of boxes to be found.
+        pictures: (m,) int, place of the picture that it was found in.
+        there: (pictures,) int, number of boxes to be found in each.
     """
 
     scores: np.ndarray
     hits: np.ndarray
     counts: np.ndarray
-    positives: int
+    pictures: np.ndarray
+    there: np.ndarray
+
+    @property
+    def positives(self) -> int:
+        """Number of boxes to be found."""
+        return int(self.there.sum())
+
+    def drawn(self, times: np.ndarray) -> "Matches":
+        """The same with every picture as often as `times` (pictures,) int says: what a bootstrap draws."""
+        each = times[self.pictures]
+        hits, counts = (np.repeat(flags, each, axis=1) for flags in (self.hits, self.counts))
+        return Matches(np.repeat(self.scores, each), hits, counts, np.repeat(self.pictures, each), self.there * times)
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,8 @@ def match(
         scores[order],
         np.concatenate([nothing, *(part.hits for part in parts)], axis=1)[:, order],
         np.concatenate([nothing, *(part.counts for part in parts)], axis=1)[:, order],
-        sum(part.positives for part in parts),
+        np.repeat(np.arange(len(parts)), [len(part.scores) for part in parts])[order],
+        np.array([part.positives for part in parts], np.int64),
     )
 
 
@@ -119,7 +133,11 @@ def quality(truth: Truths, found: Detections, threshold: float = 0.5) -> float:
 
 
 @dataclass(frozen=True)
-class _Picture(Matches):
+class _Picture:
+    scores: np.ndarray
+    hits: np.ndarray
+    counts: np.ndarray
+    positives: int
     overlaps: np.ndarray  # of what each found box took, at the first threshold
 
 

@@ -31,6 +31,7 @@ class Pictures:
     Attributes:
         names: (n) image ids.
         truths: (n) what is in each.
+        groups: (n,) int64, equal for pictures that show the same.
     """
 
     def __init__(self, uri: str, split: str, cache_mb: int, threads: int) -> None:
@@ -41,6 +42,7 @@ class Pictures:
         rows = table.pictures.filter(pc.equal(table.pictures["split"], split))
         self.names: list[str] = rows["image_id"].to_pylist()
         self.truths = _truths(table.boxes, self.names)
+        self.groups = _groups(rows["group"].to_numpy())
         self._file = _Encoded(box_tables.pictures_of(uri, split) if self.names else iter(()), self.names)
         self.in_memory = len(self.names) * self.size_px**2 * 3 <= cache_mb * 1_000_000
         self._decoded: np.ndarray | None = None
@@ -70,6 +72,11 @@ class Pictures:
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(one, range(len(rows))))
         return out
+
+
+def _groups(given: np.ndarray) -> np.ndarray:
+    """A picture of no group (-1) is one of its own."""
+    return np.where(given < 0, -1 - np.arange(len(given)), given)
 
 
 def refuse_leak(uri: str) -> None:

@@ -23,13 +23,13 @@ class Judgement:
 
     @property
     def ap50(self) -> float:
-        """Mean over the classes that are there, at IoU 0.5; NaN where none is."""
-        return _mean(self.by_class[:, 0])
+        """At IoU 0.5."""
+        return mean(self.by_class[:, 0])
 
     @property
     def ap(self) -> float:
-        """Mean over IoU 0.5 to 0.95, too."""
-        return _mean(self.by_class)
+        """Mean over IoU 0.5 to 0.95."""
+        return mean(self.by_class)
 
 
 def judge(
@@ -45,6 +45,7 @@ def judged(truths: Sequence[Truths], found: Sequence[Detections], num_classes: i
     return Judgement(found, average_precision.mean_average_precision(truths, found, num_classes))
 
 
-def _mean(values: np.ndarray) -> float:
+def mean(values: np.ndarray) -> float:
+    """Of the classes that are there; NaN where none is."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")
