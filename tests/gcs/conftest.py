@@ -1,6 +1,7 @@
-"""A storage server behind a proxy that plays faults, and little patience so that tests of waiting are short."""
+"""A storage server behind a proxy that plays faults, and short pauses so that tests of waiting are short."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -17,10 +18,16 @@ def proxy(gcs_server: str) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> gcs_connection.Patience:
-    """Times a hundredth of the real ones."""
-    short = gcs_connection.Patience(2, 2, 1, 4, 0.01, 0.05)
+    """Hardly a pause, but the real time for an answer: a busy machine is no fault."""
+    short = gcs_connection.Patience(pause_s=0.01, longest_pause_s=0.05)
     monkeypatch.setattr(gcs_connection, "PATIENCE", short)
     return short
+
+
+@pytest.fixture
+def haste(patience: gcs_connection.Patience, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Soon gives up; only for tests of giving up, which a busy machine does not fail."""
+    monkeypatch.setattr(gcs_connection, "PATIENCE", replace(patience, silence_s=2, answer_s=1, operation_s=4))
 
 
 @pytest.fixture

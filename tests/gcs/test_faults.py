@@ -44,7 +44,7 @@ def test_retry_after_is_waited_for(faulty, proxy, monkeypatch):
     assert 7 in waited
 
 
-def test_a_server_that_stays_in_trouble_is_given_up_in_one_line(faulty, proxy):
+def test_a_server_that_stays_in_trouble_is_given_up_in_one_line(faulty, proxy, haste):
     storage.write_bytes(f"{faulty}/a", b"1")
     proxy.play(Fault("download", 10_000, instead=status(503)))
     with pytest.raises(Unreachable, match=r"^gs://.*/a: no answer within 4 s \(.*503.*\); try again later$"):
@@ -115,14 +115,14 @@ def test_bytes_that_were_damaged_on_the_way_up_do_not_stay(faulty, proxy, tmp_pa
     assert not storage.exists(f"{faulty}/a") and (tmp_path / "source").exists()
 
 
-def test_an_answer_that_drips_is_asked_for_anew_from_where_it_is(faulty, proxy, patience):
+def test_an_answer_that_drips_is_asked_for_anew_from_where_it_is(faulty, proxy, haste):
     storage.write_bytes(f"{faulty}/a", LARGE[:100_000])
     proxy.play(Fault("download", drip_s=0.05, drip_bytes=1000))
     assert holds(f"{faulty}/a", LARGE[:100_000])
     assert proxy.kinds() == ["download", "download"]
 
 
-def test_an_answer_that_always_drips_is_given_up(faulty, proxy):
+def test_an_answer_that_always_drips_is_given_up(faulty, proxy, haste):
     storage.write_bytes(f"{faulty}/a", LARGE[:100_000])
     proxy.play(Fault("download", 10_000, drip_s=0.05, drip_bytes=1000))
     with pytest.raises(Unreachable, match="no answer within 4 s"):
@@ -191,7 +191,7 @@ def test_a_bucket_that_is_not_there_is_named_whatever_is_asked(faulty, ask):
         ask("gs://no-such-bucket")
 
 
-def test_a_reference_whose_upload_fails_is_never_visible(faulty, proxy, patience):
+def test_a_reference_whose_upload_fails_is_never_visible(faulty, proxy, haste):
     def publish() -> str:
         with reference.draft(f"{faulty}/data", "shards") as draft:
             for number in range(4):
