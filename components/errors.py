@@ -27,6 +27,10 @@ class Conflict(StepError):
     """Somebody else has written the same object meanwhile; what was to be written is not."""
 
 
+class GpuUnused(StepError):
+    """A GPU was given to the step, and what should compute on it cannot."""
+
+
 class Unreachable(StepError):
     """A service did not answer, or not rightly, in time. What was given may be right (EX_TEMPFAIL of sysexits.h)."""
 

@@ -21,11 +21,11 @@ DOCKERFILE = "docker/Dockerfile"
 BASE = "python:3.11-slim"
 CONTENT = "seamline.content"
 """Label with the hash of what an image is made of."""
-_STEPS = (DOCKERFILE, "docker/entrypoint.sh", "docker/requirements.lock", "components")
+_ALL = (DOCKERFILE, "docker/requirements.lock", "components")
 MADE_OF: Mapping[str, tuple[str, ...]] = {
-    "steps-cpu": _STEPS,
-    "server": (*_STEPS, "pipeline", "pyproject.toml"),
-    "steps-gpu": (*_STEPS, "docker/requirements-gpu.lock"),
+    "steps-cpu": (*_ALL, "docker/entrypoint.sh"),
+    "server": (*_ALL, "pipeline", "pyproject.toml", "README.md", "LICENSE"),
+    "steps-gpu": (*_ALL, "docker/entrypoint.sh", "docker/requirements-gpu.lock"),
 }
 NAMES: Mapping[str, str] = {"steps-cpu": images.CPU, "server": images.SERVER, "steps-gpu": images.GPU}
 _OPAQUE = ("__pycache__", ".egg-info")

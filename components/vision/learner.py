@@ -21,10 +21,13 @@ def prepare_tensorflow(seed: int) -> None:
 
     float32 stays float32 on a GPU, too: TF32, its default there, rounds factors to 10 bits, and what a model predicts
     would differ from the processor's in the third digit.
+
+    Raises:
+        GpuUnused: TensorFlow sees no GPU in a container that was given one.
     """
     nvidia.load_cusolver()
     gpus = tf.config.list_physical_devices("GPU")
-    nvidia.say_unused(len(gpus))
+    nvidia.check_used(len(gpus))
     for gpu in gpus:
         with suppress(RuntimeError):  # this process has computed already: too late, and no harm
             tf.config.experimental.set_memory_growth(gpu, True)

@@ -3,12 +3,15 @@
 Usage: PYTHONPATH=.:tests/browser python tests/browser/take_screenshots.py STATE [NAME ...]
 
 Pictures for which there is nothing to show are left out: `board` needs a run at work, `failed` and `rerun` one that
-failed, `compare` two that succeeded. The server that it starts executes nothing; a `seamline run` or `seamline serve`
-beside it may. The paths in STATE show in the pictures, so give it a neutral name. Those of the documentation show:
+failed, `compare` two that succeeded, `containers` and `pod` one whose tasks ran as such. The server that it starts
+executes nothing; a `seamline run` or `seamline serve` beside it may. The paths in STATE show in the pictures, so give
+it a neutral name. Those of the documentation show:
 
     seamline run demo --state /srv/seamline                                        # board, home-dark: meanwhile
     seamline run demo --state /srv/seamline --set ensemble.generation=students     # compare
     seamline run demo --state /srv/seamline --set models.residual.round2.learning_rate=1e12      # failed, rerun
+    seamline run demo.toml --state /srv/seamline --launcher docker   # containers: as tests/containers/test_parity.py
+    seamline run demo --state /srv/seamline --launcher kubernetes --set placement.gpu=true       # pod
     seamline watch /srv/rounds --recipe demo --state /srv/seamline --once --quiet-s 0    # a copy of the demo's data
 """
 
@@ -29,7 +32,7 @@ from benchmarks.console import served
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 WIDTH, HEIGHT = 1366, 820
-LOWER = {"board": 650, "schedules": 480}  # pages that need less
+LOWER = {"board": 650, "containers": 660, "schedules": 480}  # pages that need less
 MOST_BYTES = 150_000
 COLOURS = (256, 128, 64, 32)
 
@@ -57,15 +60,26 @@ class Console:
                     return f"/runs/{run_id}/{{page}}?key={quote(task['key'], safe='')}"
         return ""
 
+    def ran_as(self, what: str) -> tuple[str, str]:
+        """Newest run with tasks that ran as "container" or "Pod", and the key of one, a training if there is one."""
+        for run_id in self.runs("SUCCEEDED", "RUNNING"):
+            placed = self.told(f"/runs/{run_id}", tab="tasks")["ran_as"]
+            if keys := [key for key, place in placed.items() if place.startswith(f"{what} ")]:
+                return run_id, next((key for key in keys if "train" in key), keys[0])
+        return "", ""
+
 
 def addresses(console: Console) -> Mapping[str, str]:
     """Name of a picture -> the page that it shows; empty where there is nothing to show."""
     running, ended = console.runs("RUNNING"), console.runs("SUCCEEDED")
     failed = console.failed_task()
+    (in_containers, _), (on_cluster, training) = console.ran_as("container"), console.ran_as("Pod")
     wrong = console.told("/pictures", order="wrong")["grid"] if ended else {"tiles": []}
     return {
         "board": f"/runs/{running[-1]}" if running else "",
         "home-dark": "/",
+        "containers": f"/runs/{in_containers}?tab=tasks" if in_containers else "",
+        "pod": f"/runs/{on_cluster}/task?key={quote(training, safe='')}" if on_cluster else "",
         "failed": failed.format(page="task"),
         "rerun": failed and failed.format(page="rerun") + "&v.model.round2.learning_rate=0.001",
         "submit": "/submit?recipe=demo&set.round1.epochs=24",

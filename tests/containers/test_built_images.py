@@ -18,7 +18,8 @@ from pipeline.engine.store import FILE
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 GB = 1e9
-BUDGET = {"steps-cpu": 3.6 * GB, "server": 3.7 * GB}
+BUDGET = {"steps-cpu": 3.6 * GB, "server": 3.7 * GB, "steps-gpu": 8.2 * GB}
+IMAGES = {"steps-cpu": "steps_image", "server": "server_image", "steps-gpu": "gpu_image"}
 STEPS = sorted(program.parent.name for program in Path(names.__file__).parent.glob("*/__main__.py"))
 CODE_BYTES = 10e6
 """What an edit of the code costs in every registry and on every node."""
@@ -71,14 +72,49 @@ def test_labels_say_what_it_was_made_of(steps_image: Any) -> None:
     assert labels[images.CONTENT] == images.content("steps-cpu", labels["org.opencontainers.image.base.name"])
 
 
-@pytest.mark.parametrize("target", ["steps-cpu", "server"])
+@pytest.fixture
+def gpu_image(base: str) -> images.Image:
+    """The image with NVIDIA's libraries, if somebody has built it: it takes minutes and 8 GB, and CI does not."""
+    found = [one for one in images.listed(connect()) if one.target == "steps-gpu" and one.is_current]
+    if not found:
+        pytest.skip(f"NOT RUN, no claim about steps-gpu is made: seamline images build steps-gpu --base {base}")
+    return found[0]
+
+
+@pytest.mark.parametrize("target", IMAGES)
 def test_an_image_keeps_to_its_budget_and_an_edit_to_its_last_layers(target: str, request: Any) -> None:
-    made = request.getfixturevalue({"steps-cpu": "steps_image", "server": "server_image"}[target])
+    made = request.getfixturevalue(IMAGES[target])
     print(f"{target}: {made.bytes / GB:.2f} GB")
     assert made.bytes <= BUDGET[target]
     history = connect().images.get(images.NAMES[target]).history()
     code = history[: next(i for i, layer in enumerate(history) if "--require-hashes" in layer["CreatedBy"])]
     assert sum(layer["Size"] for layer in code) < CODE_BYTES
+
+
+def test_what_gke_mounts_of_the_driver_is_found(gpu_image: images.Image) -> None:
+    mounts = (
+        "cd /usr/local/nvidia && mkdir bin lib64 && printf '#!/bin/sh\\necho called' > bin/nvidia-smi"
+        " && chmod +x bin/nvidia-smi && cp $(python -c 'import _ctypes; print(_ctypes.__file__)') lib64/libcuda.so.1"
+    )
+    uses = 'nvidia-smi && python -c \'import ctypes; ctypes.CDLL("libcuda.so.1"); print("loaded")\''
+    told = connect(timeout_s=300).containers.run(
+        gpu_image.tags[0],
+        ["sh", "-c", f"{mounts} && {uses}"],
+        remove=True,
+        tmpfs={"/usr/local/nvidia": "exec,mode=1777"},
+    )
+    assert told.decode().split() == ["called", "loaded"]
+
+
+def test_a_gpu_that_tensorflow_does_not_see_is_not_held(said: Any) -> None:
+    script = (
+        "from components.vision import learner\n"
+        "try: learner.prepare_tensorflow(0)\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    refused = said("python", "-c", script, devices=["/dev/null:/dev/nvidia0"])
+    assert "GpuUnused this container was given a GPU (nvidia0)" in refused
+    assert "GpuUnused" not in said("python", "-c", script)
 
 
 def test_both_images_share_the_packages(steps_image: Any, server_image: Any) -> None:

@@ -17,6 +17,14 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 PINNED = re.compile(r"^([a-zA-Z0-9._-]+)==(\S+)", re.MULTILINE)
 
 
+COPIED = re.compile(r"^COPY (.+) \S+$", re.MULTILINE)
+
+
+def stage(target: str) -> str:
+    """The instructions of one target, without those of the target that it begins from."""
+    return DOCKERFILE.split(f" AS {target}\n")[1].split("\nFROM ")[0]
+
+
 def pins(lock: Path) -> dict[str, str]:
     return dict(PINNED.findall(lock.read_text(encoding="utf-8")))
 
@@ -45,8 +53,7 @@ def test_every_package_has_its_hashes() -> None:
 
 def test_every_target_runs_as_somebody_without_rights() -> None:
     for target in images.NAMES:
-        stage = DOCKERFILE.split(f" AS {target}\n")[1].split("\nFROM ")[0]
-        assert "USER 1000:1000" in stage
+        assert "USER 1000:1000" in stage(target)
 
 
 def test_the_base_is_an_argument_and_no_frontend_is_fetched() -> None:
@@ -56,8 +63,19 @@ def test_the_base_is_an_argument_and_no_frontend_is_fetched() -> None:
 
 def test_code_comes_last_so_that_an_edit_rebuilds_no_packages() -> None:
     for target in images.NAMES:
-        stage = DOCKERFILE.split(f" AS {target}\n")[1].split("\nFROM ")[0]
-        assert "--require-hashes" not in stage.split("COPY components")[1]
+        assert "--require-hashes" not in stage(target).split("COPY components")[1]
+
+
+@pytest.mark.parametrize("target", sorted(images.NAMES))
+def test_the_tag_is_made_of_the_dockerfile_and_everything_that_is_copied(target: str) -> None:
+    copied = {part for words in COPIED.findall(stage("packages") + stage(target)) for part in words.split()}
+    assert set(images.MADE_OF[target]) == {images.DOCKERFILE, *copied}
+
+
+def test_the_driver_is_looked_for_where_gke_mounts_it() -> None:
+    gpu = stage("steps-gpu")
+    assert re.search(r"\bLD_LIBRARY_PATH=/usr/local/nvidia/lib64\b", gpu)
+    assert re.search(r"\bPATH=\$\{PATH\}:/usr/local/nvidia/bin\b", gpu)
 
 
 def test_no_setting_of_one_machine_is_in_the_dockerfile() -> None:

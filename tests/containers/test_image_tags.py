@@ -71,7 +71,8 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of what images are made of."""
     for part in ("docker", "components", "pipeline"):
         shutil.copytree(images.ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(images.ROOT / "pyproject.toml", tmp_path)
+    for part in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(images.ROOT / part, tmp_path)
     return tmp_path
 
 
@@ -86,6 +87,9 @@ def tags(root: Path, base: str = images.BASE) -> dict[str, str]:
         ("pipeline/cli.py", {"server"}),
         ("docker/requirements-gpu.lock", {"steps-gpu"}),
         ("docker/requirements.lock", {"steps-cpu", "steps-gpu", "server"}),
+        ("docker/entrypoint.sh", {"steps-cpu", "steps-gpu"}),
+        ("README.md", {"server"}),
+        ("LICENSE", {"server"}),
         ("docker/README.md", set()),
         ("components/__pycache__/x.pyc", set()),
     ],

@@ -200,7 +200,7 @@ def test_a_container_s_labels_say_whose_it_is(lab: Any) -> None:
     launcher = lab.launcher()
     handle = launcher.start(lab.job("true"))
     labels = lab.containers()[0].labels
-    assert labels["seamline.run"], labels["seamline.task"] == ("run00000", "task")
+    assert (labels["seamline.run"], labels["seamline.task"]) == ("run00000", "task")
     assert labels["seamline.attempt"] == "1"
     launcher.signal(handle, kill=True)
 

@@ -95,6 +95,13 @@ def test_tasks_lie_on_one_scale_and_can_be_chosen(client, failed):
     assert "No task matches." in client.get(f"/runs/{failed}?tab=tasks&q=nothing").text
 
 
+def test_a_task_says_as_what_its_last_attempt_ran(client, engine, two_steps_ir, succeeded):
+    page = client.get(f"/runs/{succeeded}?tab=tasks")
+    assert len(re.findall(r">process \d+<", page.text)) == 2
+    again = run_of(engine, two_steps_ir)
+    assert client.get(f"/runs/{again}?tab=tasks&format=json").json()["ran_as"] == {}, "what is reused did not run"
+
+
 def test_a_task_says_why_it_ran_or_was_reused(client, engine, two_steps_ir, succeeded):
     again = run_of(engine, two_steps_ir)
     for run_id, word in ((succeeded, "never run before"), (again, "cached")):

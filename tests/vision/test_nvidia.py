@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,11 @@ import keras
 import pytest
 import tensorflow as tf
 
+from components.errors import GpuUnused
 from components.vision import learner, nvidia
+from pipeline.engine.failures import Evidence, classify
+from pipeline.engine.ir import Retry
+from pipeline.engine.retries import NEVER, Circumstances, policy_for
 
 
 @pytest.fixture
@@ -39,24 +44,67 @@ def test_without_nvidias_packages_nothing_is_loaded(monkeypatch):
     assert nvidia.load_cusolver() == []
 
 
-@pytest.mark.parametrize(
-    ("device", "chosen", "num_seen", "is_said"),
-    [
-        ("nvidia0", None, 0, True),
-        ("nvidia0", "0", 0, True),
-        ("nvidia0", None, 1, False),
-        ("nvidia0", "-1", 0, False),
-        ("nvidia0", "", 0, False),
-        ("nvidiactl", None, 0, False),
-    ],
-)
-def test_a_gpu_that_tensorflow_does_not_see_is_said(tmp_path, monkeypatch, capsys, device, chosen, num_seen, is_said):
-    (tmp_path / device).touch()
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if chosen is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    nvidia.say_unused(num_seen, tmp_path)
-    assert ("TensorFlow sees none" in capsys.readouterr().out) == is_said
+UNUSED = [("nvidia0", None, 0), ("nvidia0", "0", 0), ("nvidia3", "GPU-1", 0)]
+USED_OR_NOT_WANTED = [("nvidia0", None, 1), ("nvidia0", "-1", 0), ("nvidia0", "", 0), ("nvidiactl", None, 0)]
+IN_A_CONTAINER = [".dockerenv", "run/.containerenv", "KUBERNETES_SERVICE_HOST"]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """The root of a machine with one device; of a container, if a mark of one is given."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+    def made(device: str, chosen: str | None, mark: str = "") -> Path:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if chosen is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+        if mark.isupper():
+            monkeypatch.setenv(mark, "10.0.0.1")
+        for name in (f"dev/{device}", "" if mark.isupper() else mark):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            if name:
+                (tmp_path / name).touch()
+        return tmp_path
+
+    return made
+
+
+@pytest.mark.parametrize(("device", "chosen", "num_seen"), UNUSED)
+def test_outside_of_a_container_a_gpu_that_tensorflow_does_not_see_is_said(machine, capsys, device, chosen, num_seen):
+    nvidia.check_used(num_seen, machine(device, chosen))
+    assert "TensorFlow sees none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mark", IN_A_CONTAINER)
+@pytest.mark.parametrize(("device", "chosen", "num_seen"), UNUSED)
+def test_in_a_container_it_ends_the_step_with_what_to_mend(machine, device, chosen, num_seen, mark):
+    with pytest.raises(GpuUnused) as refused:
+        nvidia.check_used(num_seen, machine(device, chosen, mark))
+    for words in (device, "steps-gpu", "525 or newer", "/usr/local/nvidia/lib64", "CUDA_VISIBLE_DEVICES=-1"):
+        assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("mark", ["", *IN_A_CONTAINER])
+@pytest.mark.parametrize(("device", "chosen", "num_seen"), USED_OR_NOT_WANTED)
+def test_a_gpu_that_is_used_or_hidden_or_not_there_is_no_matter(machine, capsys, device, chosen, num_seen, mark):
+    nvidia.check_used(num_seen, machine(device, chosen, mark))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_gpu_held_for_nothing_is_not_tried_again_and_the_whole_fix_is_shown(machine):
+    with pytest.raises(GpuUnused) as refused:
+        nvidia.check_used(0, machine("nvidia0", None, ".dockerenv"))
+    failure = classify(Evidence(refused.value.exit_code, lines=[f"error: {refused.value}"]))
+    assert policy_for(failure, Circumstances(Retry(limit=3))) == NEVER
+    assert f"{failure.cause}; {failure.fix}" == str(refused.value)
+
+
+def test_every_step_that_computes_on_a_gpu_asks_first(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
+    asked: list[int] = []
+    monkeypatch.setattr(nvidia, "check_used", asked.append)
+    learner.prepare_tensorflow(0)
+    assert asked == [0]
 
 
 def test_a_process_that_has_computed_on_its_gpu_may_still_prepare(monkeypatch):

@@ -16,6 +16,7 @@ from pipeline.engine.records import Run, Task
 from pipeline.engine.run_list import RunList
 from pipeline.engine.run_pages import RunPages
 from pipeline.engine.states import RUN_ENDED
+from pipeline.engine.whereabouts import whereabouts
 from pipeline.errors import NotFound, PipelineError
 from pipeline.server import form_fields, rendering, run_board, run_dag, run_facts, run_parameters, run_tasks, task_view
 from pipeline.server.domain.results import Board
@@ -151,13 +152,14 @@ def _tasks(view: View) -> Shown:
     first = _whole_number(query.get("from", "0"), "from")
     names = list(dict.fromkeys(task.name for task in view.tasks if task.is_leaf))
     bars = found[first : first + run_tasks.PAGE]
+    ran_as = {attempt.key: whereabouts(attempt.handle) for attempt in view.listed.attempts(view.run.run_id)}
     extra = {
         "names": names,
         "states": list(words.SHAPES),
         "page_size": run_tasks.PAGE,
         "shortened": task_view.shortened,
     }
-    return {"bars": bars, "first": first, "matching": len(found), "wanted": wanted}, extra
+    return {"bars": bars, "ran_as": ran_as, "first": first, "matching": len(found), "wanted": wanted}, extra
 
 
 def _report(view: View) -> Shown:
