@@ -49,7 +49,7 @@ def read(uri: str) -> pd.DataFrame:
 
 
 def read_stages(uri: str) -> pd.DataFrame:
-    """The rows of `stages.parquet`; undefined numbers are null. `p_noise` is the verdict: `gain|noise|loss`."""
+    """The rows of `stages.parquet`; undefined numbers are null. `p_noise` is the verdict: `gain|noise|loss|unknown`."""
     return _table(uri, STAGES_FILE)
 
 

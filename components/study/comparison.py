@@ -42,7 +42,8 @@ class Measured:
 
     Attributes:
         values: seed to the metric, the mean over the attributes.
-        difference: mean minus the base's mean, with its interval; None for the base itself.
+        difference: mean minus the base's mean, with its interval; None for the base itself, and where there is no
+            interval.
     """
 
     values: dict[int, float]
@@ -85,6 +86,7 @@ def compare(variants: Sequence[Variant], settings: Settings, seed: int) -> list[
             if not len(sample.exact):
                 continue
             against = difference(sample, samples[0], seed + number) if number else None
+            against = None if against and against.verdict == bootstrap.UNKNOWN else against
             found[number][split] = Measured(dict(zip(variant.trials, map(float, sample.exact), strict=True)), against)
     return found
 

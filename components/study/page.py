@@ -61,7 +61,7 @@ def _measured(measured: Measured, reach: float) -> dict[str, Any]:
 def _against(measured: Measured, reach: float) -> dict[str, Any] | None:
     """The difference with its interval, or nothing at all: there is no difference without one."""
     found = measured.difference
-    if found is None or not all(map(math.isfinite, (found.difference, found.low, found.high))):
+    if found is None:
         return None
     return {
         "difference": signed(found.difference),

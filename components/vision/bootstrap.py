@@ -16,7 +16,7 @@ from components.errors import DataError
 from components.vision import metrics
 from components.vision.metrics import Floats, Outcomes
 
-GAIN, NOISE, LOSS = "gain", "noise", "loss"
+GAIN, NOISE, LOSS, UNKNOWN = "gain", "noise", "loss", "unknown"
 METRICS = ("ap", "basic_precision", "accuracy")
 RESAMPLES = 1000
 _CELLS_AT_ONCE = 2_000_000  # weights held in memory: 16 MB
@@ -30,10 +30,11 @@ class Interval:
     """A difference (first minus second) with its 95 % percentile interval.
 
     Attributes:
-        difference: on the rows themselves.
-        low: 2.5 % quantile over the resamples; NaN when no resample defines the metric.
+        difference: on the rows themselves. NaN, as its ends, where it is not defined or no resample defines it: a
+            difference without an interval says nothing, so it is never shown.
+        low: 2.5 % quantile over the resamples.
         high: 97.5 % quantile.
-        verdict: `gain` when low > 0, `loss` when high < 0, else `noise`.
+        verdict: `gain` when low > 0, `loss` when high < 0, `noise` between, `unknown` where it is NaN.
     """
 
     difference: float
@@ -74,6 +75,8 @@ def paired_bootstrap(
 def interval(difference: float, draws: Floats) -> Interval:
     """The verdict on a difference whose resampled values are `draws` (NaN ones are left out)."""
     low, high = quantiles(draws)
+    if not np.isfinite([difference, low, high]).all():
+        return Interval(np.nan, np.nan, np.nan, UNKNOWN)
     verdict = GAIN if low > 0 else LOSS if high < 0 else NOISE
     return Interval(float(difference), low, high, verdict)
 

@@ -58,13 +58,13 @@ def made_by(store: Store, run: Run) -> Made | None:
 
 @lru_cache(maxsize=_KEPT)
 def _joined(first: Made, second: Made) -> "tuple[Joined, ...]":
-    """The attributes of both with the same classes of which one is right, in the second's order."""
+    """The attributes of both with the same task and classes, in the second's order."""
     from pipeline.console import evidence
 
     before = {side.attribute: side for side in (evidence.side(e, first.manifest) for e in first.ensembles)}
     after = [evidence.side(e, second.manifest) for e in second.ensembles]
     pairs = [(before[side.attribute], side) for side in after if side.attribute in before]
-    alike = [(a, b) for a, b in pairs if a.classes == b.classes and a.is_exclusive and b.is_exclusive]
+    alike = [(a, b) for a, b in pairs if a.classes == b.classes and a.task.name == b.task.name]
     return tuple(evidence.joined(one, other) for one, other in alike)
 
 
@@ -74,7 +74,7 @@ def _paired(first: Made, second: Made) -> PairedMetrics:
 
     joined = _joined(first, second)
     if not joined:
-        return PairedMetrics(reason="the two runs have no attribute with the same classes in common")
+        return PairedMetrics(reason="the two runs have no attribute with the same task and classes in common")
     overlaps = [intervals.overlap(one) for one in joined]
     return PairedMetrics(intervals.rows(joined, RESAMPLES, SEED), overlaps, RESAMPLES, SEED)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from components.artifacts import ensembles, manifest, reference
 from components.vision import tasks
+from components.vision.tasks import Task
 
 KEPT = 64
 
@@ -23,14 +24,14 @@ class Side:
         classes: names in label order.
         valid: image_id, label, group, probability of its validation pictures.
         manifest: the attribute's rows of the manifest that it was trained on.
-        is_exclusive: exactly one class of a picture is right; only such answers are compared here.
+        task: what it asks of a picture.
     """
 
     attribute: str
     classes: tuple[str, ...]
     valid: pd.DataFrame
     manifest: pd.DataFrame
-    is_exclusive: bool = True
+    task: Task = tasks.TASKS[tasks.ONE_OF_K]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +41,17 @@ class Joined:
     Attributes:
         attribute: whose.
         classes: names in label order.
+        task: what it asks of a picture.
         image_id: n names.
-        label: n strings of y, m, n.
+        label: n strings of y, m, n; numbers where the task is regression.
         group: (n,) int64, numbers of the second side's duplicate groups.
-        first, second: (n, K) float64 probabilities.
+        first, second: (n, K) float64 probabilities; values where the task is regression.
         counts: of validation pictures: first, second, relabelled, trained_on.
     """
 
     attribute: str
     classes: tuple[str, ...]
+    task: Task
     image_id: tuple[str, ...]
     label: tuple[str, ...]
     group: npt.NDArray[np.int64]
@@ -69,7 +72,7 @@ def side(ensemble: str, manifest_reference: str) -> Side:
         tuple(map(str, content["classes"])),
         frame[frame["split"] == "valid"].drop_duplicates("image_id"),
         rows[rows["attribute"] == name],
-        tasks.of(content).is_exclusive,
+        tasks.of(content),
     )
 
 
@@ -97,6 +100,7 @@ def joined(first: Side, second: Side) -> Joined:
     return Joined(
         second.attribute,
         second.classes,
+        second.task,
         tuple(map(str, common["image_id"])),
         tuple(map(str, common["label_second"])),
         common["group_second"].to_numpy(dtype=np.int64),

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from components.vision import bootstrap
+from components.vision import bootstrap, judging
+from components.vision.tasks import REGRESSION
 from pipeline.console.evidence import Joined
-from pipeline.server.domain.comparison import SAME, UNKNOWN, Overlap, Paired
+from pipeline.server.domain.comparison import ERROR, SAME, Overlap, Paired
 
 IN_TOTAL = {"ap": "map"}
 Draws = npt.NDArray[np.float64]
@@ -16,17 +18,34 @@ Draws = npt.NDArray[np.float64]
 
 def rows(joined: Sequence[Joined], resamples: int, seed: int) -> list[Paired]:
     """The total first, then every attribute; resamples of one seed for both runs, which is what makes them paired."""
-    found: list[Paired] = []
-    for metric in bootstrap.METRICS:
-        values = [_values(one, metric) for one in joined]
-        draws = [_drawn(one, metric, resamples, seed + number) for number, one in enumerate(joined)]
-        found.append(_total(metric, values, draws, sum(len(one.label) for one in joined)))
-        found += [
-            _row(one.attribute, metric, pair, difference, len(one.label))
-            for one, pair, difference in zip(joined, values, draws, strict=True)
-        ]
+    numbered = list(enumerate(joined, seed))
+    shares = [(own_seed, one) for own_seed, one in numbered if one.task.name != REGRESSION]
+    found = [row for metric in bootstrap.METRICS if shares for row in _of_shares(metric, shares, resamples)]
+    found += [_of_errors(one, resamples, own_seed) for own_seed, one in numbered if one.task.name == REGRESSION]
     order = ["", *(one.attribute for one in joined)]
     return sorted(found, key=lambda row: order.index(row.attribute))
+
+
+def _of_shares(metric: str, numbered: Sequence[tuple[int, Joined]], resamples: int) -> list[Paired]:
+    values = [_values(one, metric) for _, one in numbered]
+    draws = [_drawn(one, metric, resamples, own_seed) for own_seed, one in numbered]
+    total = _total(metric, values, draws, sum(len(one.label) for _, one in numbered))
+    return [total] + [
+        _row(one.attribute, metric, pair, difference, len(one.label))
+        for (_, one), pair, difference in zip(numbered, values, draws, strict=True)
+    ]
+
+
+def _of_errors(one: Joined, resamples: int, seed: int) -> Paired:
+    """Mean absolute errors, in the labels' unit: less is better, so a difference below zero is the gain."""
+    if not one.label:
+        return _row(one.attribute, ERROR, (math.nan, math.nan), np.empty(0), 0)
+    first, second = (np.abs(judging.residuals(values, one.label)) for values in (one.first, one.second))
+    rise = second - first
+    draws = bootstrap.redrawn(lambda drawn: float(rise[drawn].mean()), len(rise), one.group, resamples, seed)
+    found = _row(one.attribute, ERROR, (float(first.mean()), float(second.mean())), draws, len(rise))
+    turned = {bootstrap.GAIN: bootstrap.LOSS, bootstrap.LOSS: bootstrap.GAIN}
+    return replace(found, verdict=turned.get(found.verdict, found.verdict))
 
 
 def overlap(one: Joined) -> Overlap:
@@ -38,12 +57,16 @@ def overlap(one: Joined) -> Overlap:
 
 
 def _values(one: Joined, metric: str) -> tuple[float, float]:
-    return bootstrap.exact(one.first, one.label, metric), bootstrap.exact(one.second, one.label, metric)
+    labels, _ = judging.decided(one.task, one.label, one.group)
+    first, second = (bootstrap.exact(judging.decisions(one.task, p), labels, metric) for p in (one.first, one.second))
+    return first, second
 
 
 def _drawn(one: Joined, metric: str, resamples: int, seed: int) -> Draws:
+    labels, groups = judging.decided(one.task, one.label, one.group)
     first, second = (
-        bootstrap.resampled(p, one.label, one.group, metric, resamples, seed) for p in (one.first, one.second)
+        bootstrap.resampled(judging.decisions(one.task, p), labels, groups, metric, resamples, seed)
+        for p in (one.first, one.second)
     )
     return second - first
 
@@ -61,8 +84,6 @@ def _total(metric: str, values: Sequence[tuple[float, float]], draws: Sequence[D
 def _row(attribute: str, metric: str, pair: tuple[float, float], draws: Draws, pictures: int) -> Paired:
     first, second = pair
     found = bootstrap.interval(second - first, draws)
-    is_defined = all(map(math.isfinite, (found.difference, found.low, found.high)))
-    verdict = SAME if found.is_zero else found.verdict if is_defined else UNKNOWN
     return Paired(
         attribute,
         metric,
@@ -71,7 +92,7 @@ def _row(attribute: str, metric: str, pair: tuple[float, float], draws: Draws, p
         difference=_or_none(found.difference),
         low=_or_none(found.low),
         high=_or_none(found.high),
-        verdict=verdict,
+        verdict=SAME if found.is_zero else found.verdict,
         pictures=pictures,
     )
 

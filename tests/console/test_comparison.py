@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.artifacts import ensembles, manifest, reference
+from components.vision import tasks
 from pipeline.console import changed_verdicts, evidence, intervals
 from pipeline.console.comparison import LocalComparison
 from pipeline.console.evidence import Side
@@ -95,6 +96,50 @@ def test_without_common_pictures_nothing_is_claimed() -> None:
     other = side(valid(("b", "yn", [1, 0])), manifest_of(b=HELD_OUT))
     for row in intervals.rows([evidence.joined(one, other)], 100, 0):
         assert (row.first, row.difference, row.verdict, row.pictures) == (None, None, "unknown", 0)
+
+
+def shirts(*probabilities: Sequence[float]) -> Side:
+    """Pictures of red (and white) things, which are told by any number of colours."""
+    rows = valid(*((f"p{i}", "yy" if i % 2 else "yn", p) for i, p in enumerate(probabilities)))
+    about = manifest_of(**{f"p{i}": HELD_OUT for i in range(len(probabilities))})
+    return Side("colour", ("red", "white"), rows, about, tasks.TASKS[tasks.MULTI_LABEL])
+
+
+def test_of_any_number_of_classes_the_decisions_are_compared() -> None:
+    joined = evidence.joined(shirts(*[[0.9, 0.4]] * 20), shirts(*([0.9, 0.4], [0.9, 0.8]) * 10))
+    rows = {row.metric: row for row in intervals.rows([joined], 200, 0) if row.attribute}
+    assert (rows["accuracy"].first, rows["accuracy"].second) == (0.75, 1.0)  # of 40 decisions 10 were wrong
+    assert rows["accuracy"].verdict == "gain" and rows["accuracy"].pictures == 20
+    found = list(changed_verdicts.of(joined))
+    assert len(found) == 10 and {v.kind for v in found} == {"fixed"}
+    assert (found[0].label, found[0].first_answer, found[0].second_answer) == ("red white", "red", "red white")
+    assert (found[0].first_confidence, found[0].second_confidence) == (0.6, 0.8)
+
+
+def prices(*values: float) -> Side:
+    rows = valid(*((f"p{i}", "10.0", [value]) for i, value in enumerate(values)))
+    about = manifest_of(**{f"p{i}": HELD_OUT for i in range(len(values))})
+    return Side("price", ("price",), rows, about, tasks.TASKS[tasks.REGRESSION])
+
+
+def test_of_numbers_the_errors_are_compared_and_less_is_better() -> None:
+    joined = evidence.joined(prices(*[13.0, 8.0] * 20), prices(*[11.0, 9.0] * 20))
+    (row,) = intervals.rows([joined], 200, 0)
+    assert (row.attribute, row.metric, row.first, row.second, row.difference) == ("price", "mae", 2.5, 1.0, -1.5)
+    assert row.verdict == "gain" and row.low is not None and row.low < -1.5 < (row.high or 0) < 0
+    (back,) = intervals.rows([evidence.joined(prices(*[11.0] * 9), prices(*[13.0] * 9))], 200, 0)
+    assert (back.difference, back.verdict) == (2.0, "loss")
+    assert list(changed_verdicts.of(joined)) == []
+
+
+def test_numbers_do_not_enter_the_total_of_shares() -> None:
+    colours = evidence.joined(shirts([0.9, 0.4], [0.9, 0.4]), shirts([0.9, 0.4], [0.9, 0.4]))
+    found = intervals.rows([evidence.joined(prices(1.0), prices(2.0)), colours], 100, 0)
+    assert [(row.attribute, row.metric, row.pictures) for row in found if row.metric in ("accuracy", "mae")] == [
+        ("", "accuracy", 2),
+        ("price", "mae", 1),
+        ("colour", "accuracy", 2),
+    ]
 
 
 def test_pictures_are_fixed_broken_or_changed_and_broken_ones_come_first() -> None:

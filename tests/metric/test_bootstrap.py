@@ -85,11 +85,11 @@ def test_grouped_copies_widen_the_interval():
     assert widths[0] > 2 * widths[1]
 
 
-def test_without_rows_everything_is_noise_and_nothing_fails():
+def test_without_rows_nothing_is_claimed_and_nothing_fails():
     nothing = np.empty((0, 3))
     found = bootstrap.paired_bootstrap(nothing, nothing, [])
     assert np.isnan(found.difference)
-    assert found.verdict == "noise"
+    assert found.verdict == "unknown"
 
 
 def test_an_unknown_metric_is_refused():
@@ -118,3 +118,10 @@ def test_the_noise_of_real_scores_is_as_large_as_measured():
         draws.append(np.mean(values, axis=0))
     assert draws[0].std() == pytest.approx(0.0020, abs=4e-4)
     assert (draws[1] - draws[0]).std() == pytest.approx(0.0016, abs=4e-4)
+
+
+@pytest.mark.parametrize("difference, draws", [(0.1, [np.nan, np.nan]), (np.nan, [0.1, 0.2]), (0.1, [])])
+def test_a_difference_without_an_interval_is_no_number(difference: float, draws: list[float]) -> None:
+    found = bootstrap.interval(difference, np.array(draws))
+    assert np.isnan([found.difference, found.low, found.high]).all()
+    assert found.verdict == "unknown" and not found.is_zero

@@ -134,6 +134,32 @@ def test_an_interval_that_spans_zero_is_called_noise_in_words(client: TestClient
     assert "1,000 resamples, seed 0" in page
 
 
+def showing(*rows: Paired) -> Any:
+    """A comparison that says these rows, and has no pictures."""
+    found = PairedMetrics(rows, [], 1000, 0)
+    return type("Fake", (), {"paired": lambda *_: found, "verdicts": lambda *_: []})()
+
+
+def test_a_difference_without_an_interval_is_not_shown(
+    services: Services, monkeypatch: pytest.MonkeyPatch, client: TestClient, two: tuple[str, str]
+) -> None:
+    undefined = Paired("", "map", 0.8, None, None, None, None, "unknown", 0)
+    monkeypatch.setattr(services, "domain", type("D", (), {"comparison": showing(undefined), "cluster": None}))
+    page = client.get(f"/compare?run={two[0]}&run={two[1]}").text
+    assert "the difference is not defined" in page and "+0.0000" not in page
+
+
+def test_errors_of_numbers_have_a_table_of_their_own_and_claim_nothing_of_pictures(
+    services: Services, monkeypatch: pytest.MonkeyPatch, client: TestClient, two: tuple[str, str]
+) -> None:
+    errors = Paired("price", "mae", 12.5, 11.0, -1.5, -2.5, -0.5, "gain", 40)
+    monkeypatch.setattr(services, "domain", type("D", (), {"comparison": showing(errors), "cluster": None}))
+    page = client.get(f"/compare?run={two[0]}&run={two[1]}").text
+    assert "mean absolute error" in page and "less is better" in page and "−2.5000 to −0.5000" in page
+    assert "numbers, which have no total" in page
+    assert "judge every common picture alike" not in page and "BasicPrecision" not in page
+
+
 @pytest.mark.usefixtures("known")
 def test_validation_sets_that_differ_or_leak_are_named(client: TestClient, two: tuple[str, str]) -> None:
     page = client.get(f"/compare?run={two[0]}&run={two[1]}").text

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from components.study import comparison
 from components.study.comparison import Measured, _Sample, difference, widening
+from components.study.settings import Settings
+from components.study.trials import Variant
 
 PICTURES, RESAMPLES = 300, 300
 DRAWS = np.random.default_rng(7).multinomial(PICTURES, np.full(PICTURES, 1 / PICTURES), RESAMPLES).T / PICTURES
@@ -76,3 +78,11 @@ def test_the_deviation_over_seeds_is_that_of_a_sample() -> None:
     assert measured.mean == pytest.approx(0.6)
     assert measured.sd == pytest.approx(0.1 * np.sqrt(2))
     assert np.isnan(Measured({1: 0.5}, None).sd)
+
+
+def test_a_difference_that_no_resample_defines_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = iter([_Sample(np.array([value]), np.full((1, 9), np.nan)) for value in (0.5, 0.6, 0.5, 0.6)])
+    monkeypatch.setattr(comparison, "_sample", lambda *_: next(samples))
+    variants = [Variant(name, "", {}, {1: []}) for name in ("base", "other")]
+    for measured in comparison.compare(variants, Settings(), 0)[1].values():
+        assert measured.mean == 0.6 and measured.difference is None

@@ -9,6 +9,7 @@ from pipeline.engine.store import Store
 
 GAIN, NOISE, LOSS, SAME, UNKNOWN = "gain", "noise", "loss", "same", "unknown"
 FIXED, BROKEN, CHANGED = "fixed", "broken", "changed"
+ERROR = "mae"
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,13 @@ class Paired:
 
     Attributes:
         attribute: whose; empty for the mean over attributes.
-        metric: `ap` (`map` in total), `basic_precision`, `accuracy`.
-        first, second: values from 0 to 1; None where undefined.
+        metric: `ap` (`map` in total), `basic_precision`, `accuracy`; of classes that do not exclude each other, over
+            all decisions. `mae` of numbers: the mean absolute error, which has no total.
+        first, second: values from 0 to 1, `mae` in the labels' unit; None where undefined.
         difference: second minus first.
         low, high: its paired 95 % bootstrap interval.
-        verdict: `gain` (interval above zero), `loss` (below), `noise` (it spans zero), `same` (it is zero),
-            `unknown` (undefined).
+        verdict: `gain` (interval above zero, of `mae` below), `loss` (the other side), `noise` (it spans zero),
+            `same` (it is zero), `unknown` (undefined).
         pictures: how many both were judged on.
     """
 
@@ -76,8 +78,8 @@ class ChangedVerdict:
         image_id, attribute: which.
         kind: `fixed` (the second run is right, the first was not), `broken` (the other way round), `changed`.
         label: classes of the label, the fuzzy ones in brackets.
-        first_answer, second_answer: the class with the largest probability.
-        first_confidence, second_confidence: that probability.
+        first_answer, second_answer: the class with the largest probability; all from 0.5 on where several may be right.
+        first_confidence, second_confidence: that probability; of several answers, that of the least sure decision.
     """
 
     image_id: str
