@@ -72,11 +72,12 @@ def with_task(name: str, struct: dict[str, Any], found: Sequence[str], *, severa
         name: of the attribute.
         struct: the recipe's: classes, ordinal, task; `auto` is multi_label where pictures have several classes or none,
             else binary for two classes and one_of_k for more.
-        found: the classes that occur, for a struct that gives none; their order is nobody's ranking.
+        found: the classes that occur, for a struct that gives none; their order is nobody's ranking, so that ranks
+            (`task = "ordinal"`, or another with `ordinal = true`) are refused without classes.
         several: whether any picture has several certain classes, or none.
 
     Raises:
-        SettingsError: a task that nobody knows, or that does not go with the classes given.
+        SettingsError: a task that nobody knows, one that does not go with the classes given, or ranks without an order.
         DataError: fewer than two classes.
     """
     task = str(struct.get("task") or tasks.ONE_OF_K)
@@ -88,13 +89,15 @@ def with_task(name: str, struct: dict[str, Any], found: Sequence[str], *, severa
     classes = _classes(name, struct) or tuple(class_name(str(c)) for c in found)
     if len(classes) < 2:
         raise DataError(f"attribute {name!r} has {len(classes)} class(es): {list(classes)}; expected two or more")
-    if task == tasks.ORDINAL and not struct.get("classes"):
-        raise SettingsError(f"attribute {name!r}: task=ordinal needs classes, the lowest first; found: {list(classes)}")
+    is_ranked = task == tasks.ORDINAL or bool(struct.get("ordinal"))
+    if is_ranked and not struct.get("classes"):
+        asked = "task=ordinal" if task == tasks.ORDINAL else "ordinal=true"
+        raise SettingsError(f"attribute {name!r}: {asked} needs classes, the lowest first; found: {list(classes)}")
     if task == "auto":
         task = tasks.MULTI_LABEL if several else tasks.BINARY if len(classes) == 2 else tasks.ONE_OF_K
     if task == tasks.BINARY and len(classes) != 2:
         raise SettingsError(f"attribute {name!r}: task=binary has two classes, not {len(classes)}; use one_of_k")
-    return Attribute(name, classes, bool(struct.get("ordinal", task == tasks.ORDINAL)), task)
+    return Attribute(name, classes, is_ranked, task)
 
 
 def settle(structs: list[Any], lengths: Mapping[str, Counter[int]]) -> dict[str, Attribute]:

@@ -11,6 +11,7 @@ regression it holds a number. The column `split` is optional: `train` (or nothin
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -82,16 +83,35 @@ def _lines(round: Round, notes: list[str]) -> Iterator[_Line]:
     text, encoding = decoded(storage.read_bytes(storage.join(round.uri, FILE)))
     if encoding != "UTF-8":
         notes.append(f"{round.name}/{FILE} is {encoding}; read as such")
-    table = csv.reader(text.splitlines())
-    head = [attributes.tidy(name) for name in next(table, [])]
+    records = _records(text, f"{round.name}/{FILE}")
+    head = [attributes.tidy(name) for name in next(records, (1, []))[1]]
     if _IMAGE not in head or len(set(head)) < len(head) or "" in head:
         raise DataError(f"{round.name}/{FILE} begins with {head}; expected different names, one of them {_IMAGE!r}")
-    for fields in table:
+    for number, fields in records:
         if any(field.strip() for field in fields):
             written = dict(zip(head, [*fields, *[""] * len(head)], strict=False))
             image = written.pop(_IMAGE).strip()  # names of files may hold two spaces in a row
             cells = {name: attributes.class_name(field) for name, field in written.items()}
-            yield _Line(round, table.line_num, image, cells.pop(_SPLIT, "").lower(), cells)
+            yield _Line(round, number, image, cells.pop(_SPLIT, "").lower(), cells)
+
+
+def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the number of their first line: a quoted cell may go over several.
+
+    Raises:
+        DataError: a quote that is never closed, or one that ends within a cell: all behind it might be misread.
+    """
+    table, number = csv.reader(io.StringIO(text, newline=""), strict=True), 1
+    try:
+        for fields in table:
+            yield number, fields
+            number = table.line_num + 1
+    except csv.Error as error:
+        why = "a quote is not closed" if "end of data" in str(error) else str(error)
+        raise DataError(
+            f"{file} cannot be read from line {number} on: {why}; a cell with quotes or line breaks stands in "
+            'quotes as a whole, and each quote in it is doubled: "5"" wide"'
+        ) from error
 
 
 def _attribute(name: str, struct: dict[str, Any] | None, lines: list[_Line]) -> Attribute:

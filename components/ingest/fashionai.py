@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from components.artifacts import storage
 from components.ingest import attributes, labels
-from components.ingest.rows import Reading, Rejected, Round, Row
+from components.ingest.rows import Reading, Rejected, Round, Row, unread
 
 _CSV = re.compile(
     r"(?:(?P<base>[^/]+)/)?(?:(?P<labels>Annotations/[^/]+\.csv)|(?P<question>Tests/question\.csv))", re.I
@@ -69,6 +69,7 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
             if not line.is_question:
                 clerk.take(line)
         reading.rows.extend(_pool(round, reading))
+        reading.rejected.extend(refused for refused in unread(round, "") if _POOL.match(f"{refused.image_id}/"))
         for line in here:
             if line.is_question:
                 clerk.take(line)

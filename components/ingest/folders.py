@@ -2,7 +2,8 @@
 
 `test/` holds the questions (in the order of their paths), `pool/` unlabelled pictures, with or without folders inside.
 What lies in `val/` is held out: it judges and never trains. Without it the folds are cut here, grouped by duplicates.
-Nothing is left out in silence: files and folders that fit no rule are told in the reading's notes.
+Nothing is left out in silence: files and folders that fit no rule are told in the reading's notes, links that cannot be
+followed are refused.
 """
 
 from collections import Counter
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from components.artifacts import storage
 from components.errors import DataError, SettingsError
 from components.ingest import attributes, labels
 from components.ingest.attributes import Attribute
-from components.ingest.rows import HELD_OUT, TRAIN, UNLABELLED, Reading, Rejected, Round, Row
+from components.ingest.rows import HELD_OUT, TRAIN, UNLABELLED, Reading, Rejected, Round, Row, unread
 
 DEFAULT_NAME = "class"
 # What lies beside pictures and would otherwise count as refused ones: captions, sounds, what programs leave behind.
@@ -57,6 +59,7 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
     for file in files:
         if file.kind not in (_NO_PICTURE, _STRAY):
             _take(file, _fault(file, position, asked), position, reading)
+    reading.rejected.extend(refused for round in rounds for refused in unread(round, name))
     return reading
 
 
@@ -104,7 +107,7 @@ def _notes(files: list[_File], position: dict[str, int]) -> Iterator[str]:
 def _bare_notes(rounds: list[Round]) -> Iterator[str]:
     for round in rounds:
         for path in (path for folder in ("", *_parts_of_split(round)) for path in round.bare(folder)):
-            yield f"{round.name}/{path} is empty or a link, which is not followed: no class or part comes from it"
+            yield f"{round.name}/{path} is empty: no class or part comes from it"
 
 
 def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribute:
@@ -113,9 +116,18 @@ def _attribute(name: str, struct: dict[str, Any], files: list[_File]) -> Attribu
     if not found or len(classes) < 2:
         raise DataError(
             f"{len(found)} class folder(s) found in {', '.join(dict.fromkeys(file.round.name for file in files))}: "
-            f"{sorted(found)}; expected two or more, as {{class}}/* or train/{{class}}/*"
+            f"{sorted(found)}; expected two or more, as {{class}}/* or train/{{class}}/*{_hint(files)}"
         )
     return attributes.with_task(name, struct, sorted(found))
+
+
+def _hint(files: list[_File]) -> str:
+    """Where the classes probably are, if the one folder that was taken for a class holds several folders."""
+    taken = [(file.round, file.path.split("/")) for file in files if file.kind == "labelled"]
+    deeper = [(of, parts) for of, parts in taken if len(parts) > 2 and parts[0].lower() not in (*TRAIN, *HELD_OUT)]
+    if len({parts[1] for _, parts in deeper}) < 2:
+        return ""
+    return f"; classes may lie deeper: give --data {storage.join(deeper[0][0].uri, deeper[0][1][0])}"
 
 
 def _fault(file: _File, position: dict[str, int], asked: set[str]) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from components.artifacts import storage
+from components.artifacts import round_files, storage
+from components.artifacts.round_files import Look, Unread
 from components.errors import DataError, SettingsError
 from components.ingest.attributes import Attribute
 
@@ -83,34 +84,45 @@ class Round:
 
     @cached_property
     def files(self) -> list[str]:
-        """All files below the round's folder, relative and sorted."""
-        listed = (name for name in storage.list_files(self.uri) if not _HIDDEN.search(name))
-        found = [name for name in listed if self._includes(name)]
+        """All files below the round's folder, also behind links, relative and sorted."""
+        found = [entry.name for entry in self._look.files if self._includes(entry.name)]
         if not found:
-            raise DataError(
-                f"round {self.name!r}: no file under {self.uri!r}; check the address "
-                "(links to folders are not followed)"
-            )
+            raise DataError(f"round {self.name!r}: no file under {self.uri!r}; check the address")
         return found
+
+    @property
+    def unread(self) -> list[Unread]:
+        """What lies there besides and cannot be read: broken links, links in a circle, and the like."""
+        return [item for item in self._look.unread if self._includes(item.name)]
+
+    @cached_property
+    def _look(self) -> Look:
+        return round_files.look(self.uri)
 
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(self.files)
 
     def bare(self, folder: str = "") -> list[str]:
-        """Folders right in a folder of the round in which no file is found: empty ones, and links to folders."""
+        """Folders right in a folder of the round in which no file is found, but for those that are told as unread."""
         depth = len(folder.split("/")) + 1 if folder else 1
         holding = {"/".join(name.split("/")[:depth]) for name in self.files if name.count("/") >= depth}
-        names = [name for name in storage.folders(storage.join(self.uri, folder)) if not _HIDDEN.search(f"{name}/")]
-        inside = [f"{folder}/{name}" if folder else name for name in names if folder or self._includes(name)]
-        return [path for path in inside if path not in holding]
+        told = holding | {item.name for item in self.unread}
+        names = storage.folders(storage.join(self.uri, folder))
+        inside = [f"{folder}/{name}" if folder else name for name in names]
+        return [path for path in inside if path not in told and self._includes(f"{path}/")]
 
     def _includes(self, path: str) -> bool:
-        return not self.folders or path.split("/")[0] in self.folders
+        return not _HIDDEN.search(path) and (not self.folders or path.split("/")[0] in self.folders)
 
     def has(self, path: str) -> bool:
-        """True if the file exists. A listing does not follow links to folders, hence the second look on local disk."""
-        return path in self._names or (not storage.is_remote(self.uri) and storage.exists(storage.join(self.uri, path)))
+        """True if the file is part of the round. What is not listed is not: the round's digest does not know it."""
+        return path in self._names
+
+
+def unread(round: Round, attribute: str) -> Iterator[Rejected]:
+    """What cannot be read of a round, as refused rows."""
+    return (Rejected(f"{round.name}/{name}", 0, name, attribute, reason) for name, reason in round.unread)
 
 
 def open_rounds(structs: list[dict[str, Any]]) -> list[Round]:

@@ -17,7 +17,7 @@ from components.ingest.rows import Reading, Rejected, Round, open_rounds
 from components.ingest.settings import Inputs, Settings
 from components.vision import duplicates, tasks
 
-CODE = "ingest 2"
+CODE = "ingest 3"
 """Changes when the same data and settings give another manifest."""
 
 
@@ -96,7 +96,7 @@ def _content(seed: int, findings: Findings) -> dict[str, Any]:
             "classes": list(attribute.classes),
             "ordinal": attribute.ordinal,
             "counts": data_report.counts(findings, name),
-            **_task(attribute, findings.rows),
+            **_task(attribute),
         }
         for name, attribute in findings.reading.attributes.items()
     }
@@ -104,12 +104,6 @@ def _content(seed: int, findings: Findings) -> dict[str, Any]:
     return {"attributes": attributes, "rounds": rounds, "folds": findings.num_folds, "seed": seed}
 
 
-def _task(attribute: Attribute, rows: pd.DataFrame) -> dict[str, Any]:
+def _task(attribute: Attribute) -> dict[str, str]:
     """What `tasks.of` reads later; one_of_k goes without saying."""
-    if attribute.task == tasks.ONE_OF_K:
-        return {}
-    if attribute.task != tasks.REGRESSION:
-        return {"task": attribute.task}
-    kept = rows[(rows.attribute == attribute.name) & (rows.kind == "labelled") & rows.keep]
-    values = kept.label[~kept.held_out | kept.held_out.all()].astype(float)
-    return {"task": attribute.task, "scale": [float(values.mean()), float(values.std(ddof=0)) or 1.0]}
+    return {} if attribute.task == tasks.ONE_OF_K else {"task": attribute.task}

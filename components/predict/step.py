@@ -92,7 +92,7 @@ def _predicted(
         outputs, black = pictures.all_views(
             loaded, source, batch_size=settings.batch_size, threads=settings.threads, what=split
         )
-        splits.append(Split(split, source, tasks.of(index).class_logits(outputs), black))
+        splits.append(Split(split, source, tasks.of(about).class_logits(outputs), black))
         progress.log(f"{split}: {len(source):,} pictures" + (f", {len(black):,} of them black" if black else ""))
     return splits
 

@@ -2,6 +2,8 @@
 
 cleanlab finds them on validation-fold probabilities, which come from models that never saw the picture. A prediction
 on a class marked `m` agrees with its label. The more of the single models contradict the label, the higher it ranks.
+Where several classes may be right, each class is looked at by itself: this one, or not. A regression has no classes, so
+no label of it is ever proposed; its pictures with the largest errors are one of `questions`.
 """
 
 import warnings
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 from cleanlab.filter import find_label_issues  # type: ignore[import-untyped]
 
 from components.report.evidence import Rows
+from components.vision.tasks import MULTI_LABEL
 
 FILE = "label_issues.parquet"
 SCHEMA = pa.schema(
@@ -66,9 +69,12 @@ def table(attribute: str, classes: tuple[str, ...], rows: Rows, models: Answers,
         attribute: its name.
         classes: K class names.
         rows: validation pictures.
-        models: answers of the single models, model name to (image id to class index); may be empty.
+        models: answers of the single models, model name to (image id to class index); may be empty. Where several
+            classes may be right such an answer says nothing about the others, and is left out.
         filter_by: cleanlab's name of the rule that picks.
     """
+    if rows.task.name == MULTI_LABEL:
+        return _class_by_class(attribute, classes, rows, filter_by)
     positions = find(rows, filter_by)
     against = {int(p): _against(rows, int(p), models) for p in positions}
     share = {p: contra / max(asked, 1) for p, (contra, asked) in against.items()}
@@ -77,6 +83,24 @@ def table(attribute: str, classes: tuple[str, ...], rows: Rows, models: Answers,
     )
     records = [_record(attribute, classes, rows, rank, p, against[p]) for rank, p in enumerate(ranked, 1)]
     return pd.DataFrame(records, columns=SCHEMA.names)
+
+
+def _class_by_class(attribute: str, classes: tuple[str, ...], rows: Rows, filter_by: str) -> pd.DataFrame:
+    """Proposals about single classes, least plausible first; a picture may be proposed for several."""
+    found = [
+        table(attribute, (f"not {name}", name), _of_class(rows, index), {}, filter_by)
+        for index, name in enumerate(classes)
+    ]
+    together = pd.concat([frame for frame in found if len(frame)] or found[:1], ignore_index=True)
+    ranked = together.sort_values(["probability_labelled", "image_id", "labelled"])
+    label = dict(zip(rows.image_id, rows.label, strict=True))
+    return ranked.assign(rank=range(1, len(ranked) + 1), label=[label[name] for name in ranked["image_id"]])
+
+
+def _of_class(rows: Rows, index: int) -> Rows:
+    """The same pictures with two exclusive classes: not this one, this one."""
+    each, step = rows.decisions, rows.probability.shape[1]
+    return Rows(rows.image_id, each.label[index::step], rows.group, each.probability[index::step])
 
 
 def write(frames: list[pd.DataFrame], path: Path) -> None:

@@ -10,8 +10,9 @@ from components.artifacts import pseudo as pseudo_rows
 from components.artifacts import reference, shards
 from components.errors import DataError
 from components.train.settings import Settings
-from components.vision import targets, tasks, view_index
+from components.vision import targets, view_index
 from components.vision.batches import Pictures, TrainingSet
+from components.vision.tasks import Task
 from components.vision.train_loop import ValidationSet
 
 PLAIN = "plain"
@@ -51,7 +52,14 @@ def choose_groups(available: Sequence[str], settings: Settings, phase: str) -> G
     return groups
 
 
-def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str) -> TrainingSet:
+def scale_of_numbers(inputs: str, groups: Groups) -> list[float]:
+    """Mean and spread of the numbers that are learnt from: those of the pictures that judge have no part in them."""
+    found = view_index.find(inputs, groups.train, [])
+    values = targets.numbers([str(label) for label in found.label[found.weight > 0]])
+    return [float(values.mean()), float(values.std()) or 1.0]
+
+
+def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str, task: Task) -> TrainingSet:
     """Everything to learn from: labelled rows with their own weight, pseudo rows with at most theirs.
 
     Args:
@@ -59,6 +67,7 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str) -
         groups: as `choose_groups` gives them.
         settings: views, target policy, smoothing, memory.
         pseudo: reference of kind pseudo, or empty.
+        task: of the attribute; encodes the targets.
 
     Raises:
         DataError: a picture, or a duplicate of one, is in the validation fold too.
@@ -67,7 +76,6 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str) -
     views = settings.views or index["views"]
     labelled = view_index.find(inputs, groups.train, views)
     labelled = labelled.take(labelled.weight > 0)
-    task = tasks.of(index)
     soft = targets.task_targets(
         task.name, list(labelled.label), settings.targets, smoothing=settings.label_smoothing, ordinal=index["ordinal"]
     )
@@ -89,14 +97,13 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str) -
     return TrainingSet(pictures, task.encode(soft).astype(np.float32), weights.astype(np.float32))
 
 
-def validation_set(inputs: str, groups: Groups, settings: Settings) -> ValidationSet | None:
+def validation_set(inputs: str, groups: Groups, settings: Settings, task: Task) -> ValidationSet | None:
     """The plain views of the validation fold in record order, or None where it is empty."""
     index = shards.read_shards_index(inputs)
     found = view_index.find(inputs, groups.valid, [PLAIN])
     if not len(found):
         return None
     labels = [str(label) for label in found.label]
-    task = tasks.of(index)
     soft = targets.task_targets(task.name, labels, settings.targets, ordinal=index["ordinal"])
     pictures = Pictures(found, settings.cache_mb, settings.threads)
     return ValidationSet(pictures, task.encode(soft), labels, view=0, task=task)

@@ -30,17 +30,22 @@ _UNSAID = (("network", {}), ("loss", "task"))
 
 @dataclass(frozen=True)
 class Task:
-    """One training: what was asked, the content of the shards' index, and where its weights come from."""
+    """One training: what was asked, the content of the shards' index, and where its weights come from.
+
+    Attributes:
+        scale: `{"scale": [mean, spread]}` by which a regression learns its numbers; empty for other tasks.
+    """
 
     inputs: Inputs
     settings: Settings
     index: dict[str, Any]
     start: Start
+    scale: dict[str, Any]
 
     @cached_property
     def kind(self) -> tasks.Task:
         """What the attribute asks: one class of several, a number, ..."""
-        return tasks.of(self.index)
+        return tasks.of(self.index | self.scale)
 
     @cached_property
     def num_outputs(self) -> int:
@@ -56,6 +61,7 @@ class Task:
             "classes": self.index["classes"],
             "ordinal": self.index["ordinal"],
             **tasks.carried(self.index),
+            **self.scale,
             "size_px": self.index["size_px"],
             "model": self.inputs.model["name"],
             "phase": self.inputs.phase,
@@ -74,10 +80,11 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     """Trains one model and publishes its checkpoint."""
     index = shards.read_shards_index(inputs.shards)
     groups = rows.choose_groups(list(index["groups"]), settings, inputs.phase)
-    task = Task(inputs, settings, index, find_start(inputs, settings, index, groups.valid))
+    start = find_start(inputs, settings, index, groups.valid)
+    task = Task(inputs, settings, index, start, _scale(index, start, inputs, groups))
     learner.prepare_tensorflow(inputs.seed)
-    training = rows.training_set(inputs.shards, groups, settings, inputs.pseudo)
-    validation = rows.validation_set(inputs.shards, groups, settings)
+    training = rows.training_set(inputs.shards, groups, settings, inputs.pseudo, task.kind)
+    validation = rows.validation_set(inputs.shards, groups, settings, task.kind)
     trained = _train(task, training, validation, outputs.unfinished)
     published, metrics = _publish(task, trained, validation)
     title = f"{task.about['attribute']}: {task.about['model']}, {inputs.phase}"
@@ -86,6 +93,15 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     checkpoint.discard_state(outputs.unfinished)
     shown = {name: value for name, value in metrics.items() if math.isfinite(value)}
     return entry.Summary({"checkpoint": published}, {"metrics": shown, "curves": {"checkpoint": published}})
+
+
+def _scale(index: dict[str, Any], start: Start, inputs: Inputs, groups: rows.Groups) -> dict[str, Any]:
+    """By what is learnt from, or as the start has it: its head speaks in that, and it knew no picture that judges."""
+    if tasks.of(index).name != tasks.REGRESSION:
+        return {}
+    if start.reference:
+        return {"scale": reference.read_index(start.reference, checkpoint.KIND)["scale"]}
+    return {"scale": rows.scale_of_numbers(inputs.shards, groups)}
 
 
 def _train(

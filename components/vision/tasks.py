@@ -23,7 +23,7 @@ from components.vision.calibration import softmax
 from components.vision.metrics import Floats
 
 ONE_OF_K, BINARY, MULTI_LABEL, ORDINAL, REGRESSION = "one_of_k", "binary", "multi_label", "ordinal", "regression"
-CARRIED = ("task", "scale")
+CARRIED = ("task",)
 """What an index says about the task of its attribute; `one_of_k` goes without saying."""
 _SMALLEST = 1e-300  # log stays finite where a sigmoid underflows
 
@@ -52,9 +52,12 @@ class Task:
 
 
 def of(content: Mapping[str, Any]) -> Task:
-    """The task of an attribute as an index (of shards, checkpoint, predictions or ensemble) tells it."""
+    """The task of an attribute as an index (of shards, checkpoint, predictions or ensemble) tells it.
+
+    A checkpoint of a regression says besides by which mean and spread (`scale`) its head learnt the numbers.
+    """
     task = TASKS[content.get("task", ONE_OF_K)]
-    if task.name != REGRESSION:
+    if "scale" not in content:
         return task
     mean, spread = content["scale"]
     encode, restore = partial(_standardised, mean=mean, spread=spread), partial(_restored, mean=mean, spread=spread)

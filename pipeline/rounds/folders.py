@@ -5,6 +5,7 @@ folder-per-class layout, or a folder of several such folders, as the contest's o
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Any
 
 import blake3
 
-from components.artifacts import storage
+from components.artifacts import round_files, storage
 from components.artifacts.storage import Entry
 from components.errors import DataError
 from pipeline.errors import RecipeError
@@ -150,10 +151,10 @@ def digest(uri: str, folders: Iterable[str] = ()) -> str:
         RecipeError: nothing is there.
     """
     roots = [storage.join(uri, folder) for folder in folders] or [uri]
-    listed = [(storage.join(root, name), name) for root in roots for name in storage.list_files(root)]
+    listed = [(storage.join(root, name), name) for root in roots for name in _names(root)]
     files = [(address, name) for address, name in listed if not is_marker(name)]
     if not files:
-        raise RecipeError(f"{uri} holds no files; check the address of the round (links to folders are not followed)")
+        raise RecipeError(f"{uri} holds no files; check the address of the round")
     with ThreadPoolExecutor(THREADS) as pool:
         contents = list(pool.map(content_of, [address for address, _ in files]))
     return content_digest((name, content) for (_, name), content in zip(files, contents, strict=True))
@@ -164,18 +165,33 @@ def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
     found: set[str] = set()
     for round in rounds:
         if storage.exists(storage.join(round["uri"], TABLE)):
-            text = storage.read_bytes(storage.join(round["uri"], TABLE)).decode("utf-8-sig", errors="replace")
-            found |= {" ".join(name.split()) for name in next(csv.reader(text.splitlines()), [])} - _NO_ATTRIBUTES
+            found |= _columns(storage.join(round["uri"], TABLE)) - _NO_ATTRIBUTES
             continue
         roots = [storage.join(round["uri"], folder) for folder in round.get("folders", ())] or [round["uri"]]
-        files = [storage.join(root, name) for root in roots for name in storage.list_files(root) if _TABLE.search(name)]
+        files = [storage.join(root, name) for root in roots for name in _names(root) if _TABLE.search(name)]
         for file in files:
             # Attribute names are ASCII, so any encoding of the rest will do here; ingest reads the files for real.
-            content = storage.read_bytes(file)
-            encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
-            rows = csv.reader(content.decode(encoding, errors="replace").splitlines())
+            rows = csv.reader(_text(file, "latin-1").splitlines())
             found |= {row[1].strip() for row in rows if len(row) > 1}
     return found
+
+
+def _columns(table: str) -> set[str]:
+    try:
+        return {
+            " ".join(name.split()) for name in next(csv.reader(io.StringIO(_text(table, "utf-8-sig"), newline="")), [])
+        }
+    except csv.Error as error:
+        raise RecipeError(f"{table} begins with no names of columns: {error}; save it as CSV again") from error
+
+
+def _text(file: str, encoding: str) -> str:
+    content = storage.read_bytes(file)
+    return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else encoding, errors="replace")
+
+
+def _names(root: str) -> list[str]:
+    return [entry.name for entry in round_files.look(root).files]
 
 
 def content_of(address: str) -> str:
@@ -212,9 +228,11 @@ def _delivered(places: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[Deliv
 
 def _delivery(name: str, uri: str, chosen: tuple[str, ...]) -> Delivery:
     if chosen:
-        listed = [e._replace(name=f"{f}/{e.name}") for f in chosen for e in storage.entries(storage.join(uri, f))]
+        listed = [
+            e._replace(name=f"{f}/{e.name}") for f in chosen for e in round_files.look(storage.join(uri, f)).files
+        ]
     else:
-        listed = storage.entries(uri)
+        listed = round_files.look(uri).files
     marker = " ".join(entry.stamp for entry in listed if is_marker(entry.name))
     return Delivery(name, uri, chosen, tuple(entry for entry in listed if not is_marker(entry.name)), marker)
 

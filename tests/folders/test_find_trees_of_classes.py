@@ -67,6 +67,18 @@ def test_the_folders_recipe_learns_every_column_or_else_the_one_attribute_of_the
     assert [item["name"] for item in bare] == ["class"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_columns_are_found_in_a_head_of_several_lines_and_in_any_encoding(tmp_path, encoding):
+    (tmp_path / "labels.csv").write_text('image,"kind of\n thing"\n1.jpg,x\n', encoding=encoding)
+    assert attributes_in([{"uri": str(tmp_path)}]) == {"kind of thing"}
+
+
+def test_a_head_whose_quote_never_closes_is_one_clear_line(tmp_path):
+    (tmp_path / "labels.csv").write_text('image,"kind\n' + "1.jpg,x\n" * 20_000)
+    with pytest.raises(RecipeError, match="labels.csv begins with no names of columns: field larger"):
+        attributes_in([{"uri": str(tmp_path)}])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -88,12 +100,10 @@ def test_ranks_that_are_named_in_their_order_are_accepted():
     assert loaded.attributes[0]["classes"] == ["1", "2", "10"]
 
 
-def test_links_alone_are_no_data(tmp_path):
-    (tmp_path / "elsewhere" / "cat").mkdir(parents=True)
-    (tmp_path / "elsewhere" / "cat" / "1.jpg").write_text("picture")
-    (tmp_path / "data" / "train").mkdir(parents=True)
-    (tmp_path / "data" / "train" / "cat").symlink_to(tmp_path / "elsewhere" / "cat")
-    with pytest.raises(RecipeError, match=r"holds no files.*\(links to folders are not followed\)"):
+def test_broken_links_alone_are_no_data(tmp_path):
+    (tmp_path / "data" / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "data" / "train" / "cat" / "1.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with pytest.raises(RecipeError, match="holds no files; check the address"):
         discover(str(tmp_path / "data"))
 
 

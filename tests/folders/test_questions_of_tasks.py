@@ -1,6 +1,7 @@
 """The questions of the report for the tasks where classes don't exclude each other, or where there are none."""
 
 import numpy as np
+import pytest
 
 from components.report import gallery, issues, questions
 from components.report.evidence import Rows
@@ -58,5 +59,41 @@ def test_of_numbers_the_closest_and_the_farthest_are_shown():
     assert list(table["labelled"]) == ["2", "1", "3", "1"]
 
 
-def test_labels_are_doubted_only_where_one_class_is_right():
-    assert len(issues.find(MULTI)) == 0
+def many(labels, sure):
+    """Pictures of two colours, with these labels, that models are sure of."""
+    names = tuple(f"{number:03}.png" for number in range(len(labels)))
+    probability = np.where(np.array([list(label) for label in sure]) == "y", 0.97, 0.03)
+    return Rows(names, tuple(labels), np.arange(len(labels)), probability, tasks.TASKS["multi_label"])
+
+
+def test_where_several_classes_may_be_right_each_one_is_doubted_by_itself(tmp_path):
+    sure = ["yy", "yn", "ny", "nn"] * 25
+    labels = list(sure)
+    labels[4], labels[9], labels[11], labels[14] = "ny", "yy", "yy", "nm"
+    found = issues.table("colours", ("red", "blue"), many(labels, sure), {"a": {}}, "predicted_neq_given")
+    told = set(zip(found["image_id"], found["label"], found["labelled"], found["predicted"], strict=True))
+    assert told == {
+        ("004.png", "ny", "not red", "red"),
+        ("009.png", "yy", "blue", "not blue"),
+        ("011.png", "yy", "red", "not red"),
+        ("011.png", "yy", "blue", "not blue"),
+    }, "an m, as of 014.png, is not doubted"
+    assert list(found["rank"]) == [1, 2, 3, 4]
+    issues.write([found], tmp_path / "issues.parquet")
+
+
+def test_the_least_plausible_class_ranks_first():
+    sure = ["yy", "yn", "ny", "nn"] * 25
+    rows = many(["ny", "yy", *sure[2:]], sure)
+    rows.probability[1, 1] = 0.01
+    found = issues.table("colours", ("red", "blue"), rows, {}, "predicted_neq_given")
+    assert list(zip(found["image_id"], found["labelled"], strict=True)) == [("001.png", "blue"), ("000.png", "not red")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes"), [(many(["yn", "ny"] * 9, ["yn", "ny"] * 9), ("a", "b")), (NUMBER, ("v",))]
+)
+def test_labels_that_agree_and_numbers_are_not_doubted(rows, classes, tmp_path):
+    found = issues.table("x", classes, rows, {}, "prune_by_noise_rate")
+    assert list(found.columns) == issues.SCHEMA.names and found.empty
+    issues.write([found], tmp_path / "issues.parquet")

@@ -138,8 +138,9 @@ def test_a_task_that_does_not_fit_the_classes_is_one_clear_line(table):
 
 def test_names_alone_are_no_ranks(table):
     round1 = table("image,size\na.png,small\nb.png,large\nc.png,middle\n")
-    with pytest.raises(SettingsError, match="'size': task=ordinal needs classes, the lowest first; found: .'large'"):
-        read(round1, structs=[{"name": "size", "task": "ordinal"}])
+    for wish, words in (({"task": "ordinal"}, "task=ordinal"), ({"ordinal": True}, "ordinal=true")):
+        with pytest.raises(SettingsError, match=f"'size': {words} needs classes, the lowest first; found: .'large'"):
+            read(round1, structs=[{"name": "size", **wish}])
 
 
 def test_two_spaces_in_the_name_of_a_picture_are_kept(table):
@@ -179,6 +180,37 @@ def test_quotes_windows_line_ends_and_a_bom_are_read(table):
     reading = read(table(b'\xef\xbb\xbfimage,kind\r\n"a.png","red, or so"\r\nb.png,blue\r\n'))
     assert reading.attributes["kind"].classes == ("blue", "red, or so")
     assert reading.notes == ["round1/labels.csv is UTF-8 with BOM; read as such"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_cell_in_quotes_may_go_over_several_lines(table, end):
+    text = 'image,"kind of\nthing",note\na.png,"shirt\nor blouse","one\n\ntwo"\nz.png,skirt,"three\nfour"\n'
+    text += "y.png,skirt,\nb.png,skirt,\n"
+    reading = read(table(text.replace("\n", end)), structs=[{"name": "kind of thing"}])
+    assert reading.attributes["kind of thing"].classes == ("shirt or blouse", "skirt")
+    assert labels_of(reading, "kind of thing") == {"a.png": "yn", "b.png": "ny"}
+    assert [(row.image_id, row.line) for row in reading.rejected] == [("z.png", 7), ("y.png", 9)]
+    assert [row.line for row in reading.rows] == [3, 10]
+
+
+@pytest.mark.parametrize("mark", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_signs_that_only_unicode_calls_line_breaks_end_no_line(table, mark):
+    reading = read(table(f"image,kind\na.png,x{mark}y\nb.png,z\n"))
+    assert reading.attributes["kind"].classes == ("x y", "z")
+    assert not reading.rejected
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ('image,kind\na.png,x\nb.png,"y\nc.png,x\n', 3, "a quote is not closed"),
+        ('image,kind\na.png,"x"" wide"\nb.png,"y" wide\n', 3, "',' expected after '\"'"),
+        ('image,kind\na.png,"' + "x\n" * 70_000 + '"\n', 2, "field larger than field limit"),
+    ],
+)
+def test_quotes_that_would_swallow_rows_are_one_clear_line(table, text, line, why):
+    with pytest.raises(DataError, match=f"round1/labels.csv cannot be read from line {line} on: {why}"):
+        read(table(text))
 
 
 def test_the_layout_is_found_by_the_table_itself(table):

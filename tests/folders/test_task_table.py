@@ -38,7 +38,7 @@ def test_each_task_has_its_head_and_its_loss(name, outputs, loss):
 def test_who_says_nothing_has_one_class_of_several_and_no_index_mentions_it():
     assert tasks.of({"classes": ["a", "b"]}).name == "one_of_k"
     assert tasks.carried({"classes": ["a", "b"]}) == {}
-    assert tasks.carried(NUMBERS | {"classes": ["value"]}) == NUMBERS
+    assert tasks.carried(NUMBERS | {"classes": ["value"]}) == {"task": "regression"}, "only the head has a scale"
 
 
 def test_a_recipe_may_ask_for_every_task_and_no_other():

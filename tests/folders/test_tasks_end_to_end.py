@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from components.artifacts import ensembles, predictions
+from components.artifacts import ensembles, manifest, predictions
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +42,7 @@ def test_multi_label_decides_every_class_by_itself(delivery, travel):
     assert {len(answer) for answer in answers.values()} == {3}
     assert any(abs(sum(answer) - 1) > 0.2 for answer in answers.values())
     assert "Class by class" in journey.page
+    assert "Labels that look wrong" in journey.page and "Not looked for" not in journey.page
     assert "Confusion" not in journey.page
     asked = journey.table("questions_answers.parquet")
     assert set(asked["question"]) >= {"most_confident", "least_confident"}
@@ -72,6 +73,10 @@ def test_regression_answers_with_numbers_and_is_measured_by_its_errors(delivery,
     assert 60 < values.mean() < 290
     assert {len(answer) for answer in submitted(journey).values()} == {1}
     assert "Predicted and true numbers" in journey.page
+    assert "Not looked for: these labels are numbers" in journey.page
+    cut = manifest.read(journey.references["ingest"]).query("keep and fold > 0").label.astype(float)
+    scale = journey.index("train", "checkpoints")["scale"]
+    assert scale == pytest.approx([cut.mean(), cut.std(ddof=0)]), "fold 0 judges, so it says nothing here"
     assert "Confusion" not in journey.page
     assert set(journey.table("questions_answers.parquet")["question"]) == {"closest", "farthest"}
     history = journey.index("train", "checkpoints")["metrics"]

@@ -278,7 +278,7 @@ def test_rounds_may_lie_in_a_bucket(delivery, ingest, monkeypatch):
     delivery.labelled(NECK, FIVE)
     local = ingest(delivery)
     address, folder = "gs://bucket/rounds/1", delivery.folder
-    on_disk = {name: getattr(storage, name) for name in ("list_files", "read_bytes")}
+    on_disk = {name: getattr(storage, name) for name in ("entries", "read_bytes")}
     for name, function in on_disk.items():
         monkeypatch.setattr(storage, name, lambda uri, read=function: read(uri.replace(address, str(folder))))
     remote = type("Remote", (), {"struct": {"name": "round1", "uri": address}})

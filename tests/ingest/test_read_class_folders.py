@@ -77,6 +77,19 @@ def test_a_single_class_or_none_is_refused(delivery):
         read(delivery)
 
 
+def test_classes_that_lie_a_folder_deeper_are_pointed_at(delivery):
+    put(delivery, "domestic/cat/1.png", "domestic/dog/2.png")
+    with pytest.raises(DataError, match=rf"classes may lie deeper: give --data {delivery.folder}/domestic$"):
+        read(delivery)
+
+
+@pytest.mark.parametrize("paths", [("cat/1.png", "cat/2.png"), ("cat/a/1.png", "cat/a/2.png"), ("train/cat/1.png",)])
+def test_a_single_class_that_holds_no_folders_is_only_counted(delivery, paths):
+    put(delivery, *paths)
+    with pytest.raises(DataError, match=r"as \{class\}/\* or train/\{class\}/\*$"):
+        read(delivery)
+
+
 def test_two_attributes_are_refused(delivery):
     put(delivery, "cat/1.png", "dog/1.png")
     with pytest.raises(SettingsError, match="a folder per class is one attribute"):

@@ -7,7 +7,9 @@ from components.artifacts import reference, shards
 from components.errors import DataError
 from components.train import rows
 from components.train.settings import Settings
+from components.vision import tasks
 
+ONE_OF_K = tasks.TASKS[tasks.ONE_OF_K]
 NAMES = [f"labelled-f{fold}-r{number}" for fold in range(3) for number in (1, 2, 10)] + ["pool-r1", "test-r10"]
 
 
@@ -72,9 +74,9 @@ def test_a_duplicate_of_a_validation_picture_among_the_training_pictures_is_a_le
     groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "round1")
     if leaks:
         with pytest.raises(DataError, match=f"leak: 1 labelled training pictures, for instance {image_id}"):
-            rows.training_set(uri, groups, Settings(), "")
+            rows.training_set(uri, groups, Settings(), "", ONE_OF_K)
     else:
-        assert len(rows.training_set(uri, groups, Settings(), "").targets) == 2
+        assert len(rows.training_set(uri, groups, Settings(), "", ONE_OF_K).targets) == 2
 
 
 def test_a_duplicate_of_a_validation_picture_among_the_pseudo_rows_is_a_leak(tmp_path, make_pseudo):
@@ -82,13 +84,13 @@ def test_a_duplicate_of_a_validation_picture_among_the_pseudo_rows_is_a_leak(tmp
     pseudo = make_pseudo([("b.jpg", "test", [1.0, 0.0], 1.0)], classes=["red", "green"])
     groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "student")
     with pytest.raises(DataError, match=r"leak: 1 pseudo training pictures, for instance b\.jpg"):
-        rows.training_set(uri, groups, Settings(), pseudo)
+        rows.training_set(uri, groups, Settings(), pseudo, ONE_OF_K)
 
 
 def test_pseudo_rows_keep_their_targets_and_never_weigh_more_than_one(tmp_path, make_pseudo):
     uri = leaky(tmp_path, group=9, split="test")
     pseudo = make_pseudo([("b.jpg", "test", [0.25, 0.75], 3.0)], classes=["red", "green"])
     groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "student")
-    found = rows.training_set(uri, groups, Settings(pseudo_weight=0.5), pseudo)
+    found = rows.training_set(uri, groups, Settings(pseudo_weight=0.5), pseudo, ONE_OF_K)
     np.testing.assert_allclose(found.targets, [[0, 1], [0.25, 0.75]])
     np.testing.assert_allclose(found.weights, [1, 0.5])
