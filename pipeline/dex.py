@@ -1,7 +1,8 @@
 """Logs in at Dex with a password, as a browser would: Kubeflow has no other way in for programs outside the cluster.
 
-Works with both gates that Kubeflow has had in front of Dex, oidc-authservice and oauth2-proxy. There is no
-published contract; the steps are those of Kubeflow's documentation ("Connect the SDK to the API", full Kubeflow).
+Works with both gates that Kubeflow has had in front of Dex: oidc-authservice, and since 1.9 oauth2-proxy, which does
+not lead to Dex by itself but shows a page with a button. There is no published contract; the steps are those of
+Kubeflow's documentation ("Connect the SDK to the API", full Kubeflow).
 """
 
 import httpx
@@ -38,7 +39,7 @@ def _form(browser: httpx.Client, host: str) -> httpx.Response:
         path = page.url.path
         if path.endswith("/login"):
             return page
-        if path.endswith("/oauth2/sign_in"):
+        if path.endswith("/oauth2/sign_in") or page.status_code == httpx.codes.FORBIDDEN:  # the page with the button
             page = browser.get(page.url.copy_with(path="/oauth2/start", query=b"rd=%2F"))
         elif path.endswith("/auth"):
             page = browser.get(page.url.copy_with(path=path + "/local"))

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,18 @@ import click
 from pipeline.errors import PipelineError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class AtLeast(click.FloatRange):
+    """A number from `min` on. click lets nan and inf through, with which nobody can count."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click.ParamType."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not finite; give a number.", param, ctx)
+        return found
+
 
 state_option = click.option(
     "--state",
@@ -33,8 +46,12 @@ launcher_option = click.option(
 strict_option = click.option(
     "--strict-kfp", "strict", is_flag=True, help="Refuse what Kubeflow Pipelines 2.17 could not run, and say why."
 )
+no_cache_option = click.option("--no-cache", is_flag=True, help="Run every task, also where its result is known.")
 pin_images_option = click.option(
     "--pin-images", is_flag=True, help="Images by the digests that `seamline images push` gave them: no tag can move."
+)
+shared_paths_option = click.option(
+    "--shared-paths", is_flag=True, help="The endpoint sees this machine's folders under the same names: send paths."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 set_option = click.option(
@@ -42,7 +59,7 @@ set_option = click.option(
 )
 more_gpu_hours_option = click.option(
     "--gpu-hours",
-    type=click.FloatRange(min=0),
+    type=AtLeast(min=0),
     metavar="N",
     help="GPU hours that the run may have spent in all from now on; 0 for no limit.",
 )
@@ -54,7 +71,9 @@ auth_option = click.option(
     help="Login there: token:FILE, iap:CLIENT_ID, dex:FILE, cookie:FILE, serviceaccount or kfp.",
 )
 token_option = click.option(
-    "--token-file", type=click.Path(path_type=Path), help="File with the endpoint's token; as --auth token:FILE."
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="File with the endpoint's token; as --auth token:FILE, or beside --auth iap:CLIENT_ID.",
 )
 namespace_option = click.option(
     "--namespace", default="", help="Namespace of a Kubeflow for several users; by default the login's."
@@ -69,11 +88,13 @@ class Host:
         address: its address.
         auth: who we are there, as `--auth` takes it; empty for nobody.
         namespace: of a Kubeflow for several users; empty for the login's own.
+        token: file with a token, as `--token-file` takes it; None for none.
     """
 
     address: str
     auth: str = ""
     namespace: str = ""
+    token: Path | None = None
 
 
 def gpu_hours_option(command: F) -> F:
@@ -85,7 +106,7 @@ def gpu_hours_option(command: F) -> F:
         return command(*args, overrides=(*overrides, *budget), **options)
 
     help = "Budget in GPU hours: stops the run here, bounds every attempt of a task on a cluster; 0 for none."
-    return cast(F, click.option("--gpu-hours", type=click.FloatRange(min=0), metavar="N", help=help)(with_budget))
+    return cast(F, click.option("--gpu-hours", type=AtLeast(min=0), metavar="N", help=help)(with_budget))
 
 
 def endpoint_options(required: bool = False) -> Callable[[F], F]:
@@ -96,7 +117,7 @@ def endpoint_options(required: bool = False) -> Callable[[F], F]:
         def with_host(
             *args: Any, host: str | None, auth: str, token_file: Path | None, namespace: str, **options: Any
         ) -> Any:
-            known = Host(host, f"token:{token_file}" if token_file else auth, namespace) if host else None
+            known = Host(host, auth, namespace, token_file) if host is not None else None
             return command(*args, host=known, **options)
 
         address = click.option(
@@ -115,16 +136,18 @@ def kfp_options(command: F) -> F:
     """`--kfp` and how to log in there, as the argument `kfp`: a Host, or None."""
 
     @functools.wraps(command)
-    def with_kfp(*args: Any, kfp: str, kfp_token_file: Path | None, kfp_auth: str, **options: Any) -> Any:
-        auth = f"token:{kfp_token_file}" if kfp_token_file else kfp_auth
-        return command(*args, kfp=Host(kfp, auth) if kfp else None, **options)
+    def with_kfp(
+        *args: Any, kfp: str, kfp_token_file: Path | None, kfp_auth: str, kfp_namespace: str, **options: Any
+    ) -> Any:
+        return command(*args, kfp=Host(kfp, kfp_auth, kfp_namespace, kfp_token_file) if kfp else None, **options)
 
     address = click.option(
         "--kfp", default="", metavar="URL", help="A KFP endpoint that the console shows beside this machine."
     )
     file = click.option("--kfp-token-file", type=click.Path(path_type=Path), help="File with that endpoint's token.")
     auth = click.option("--kfp-auth", default="", metavar="HOW", help="Login there, as --auth of submit takes it.")
-    return cast(F, address(file(auth(with_kfp))))
+    namespace = click.option("--kfp-namespace", default="", help="Namespace there, as --namespace of submit takes it.")
+    return cast(F, address(file(auth(namespace(with_kfp)))))
 
 
 def read_token(file: Path | None) -> str:
@@ -132,4 +155,4 @@ def read_token(file: Path | None) -> str:
     try:
         return file.read_text(encoding="utf-8").strip() if file else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"--token-file {file} cannot be read: {error}") from error
+        raise PipelineError(f"--token-file {file} cannot be read: {getattr(error, 'strerror', error)}") from error

@@ -4,6 +4,7 @@ Only what a stock KFP tells is used: its task list has no tree, no inputs and no
 reads what tasks made from their logs, which also survives their pods.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,8 @@ from pipeline.remote_logs import Made, made_in, nodes_of, recorded
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 POLL_S = 2.0
 LONGEST_POLL_S = 60.0
+DEFAULT_EXPERIMENT = "Default"  # KFP's own name; for several users it has none but in a namespace
+STATE = "/seamline/v1/state"
 MISSES = 30
 """Looks in a row without an answer, up to a minute apart, after which a wait gives up."""
 _OF_THE_WORKFLOW = ("driver", "executor", "root", "iteration", "for-loop", "condition")
@@ -93,17 +96,28 @@ class Endpoint:
             name: of the run.
             experiment: its name; made when missing; empty for the endpoint's default.
         """
-        return self._start({"pipeline_spec": irtext.api_spec(text)}, parameters, name, experiment)
+        return self._start({"pipeline_spec": irtext.api_spec(text)}, parameters, name, self._experiment(experiment))
 
     def submit_version(self, text: str, parameters: Mapping[str, Any], name: str, experiment: str = "") -> str:
         """As `submit`, with the pipeline as a version there: the same recipe and code find theirs again."""
         version = remote_versions.find_or_upload(self._connection, text, self._namespace)
-        return self._start({"pipeline_version_reference": asdict(version)}, parameters, name, experiment)
+        what = {"pipeline_version_reference": asdict(version)}
+        return self._start(what, parameters, name, self._experiment(experiment))
 
-    def _start(self, what: Mapping[str, Any], parameters: Mapping[str, Any], name: str, experiment: str) -> str:
+    def rerun(self, run_id: str, task: str, derived: derive.Derived) -> str:
+        """Starts what `plan_rerun` gave, in the experiment of the run that it repeats a task of, and returns its id.
+
+        No version is made of it: what the old run made stands in it, so that nobody would run it again.
+        """
+        old = self._connection.get(f"/runs/{run_id}")
+        experiment_id = str(old.get("experiment_id") or self._experiment(""))
+        name = f"{_run(old).name} again: {task}"
+        return self._start({"pipeline_spec": irtext.api_spec(derived.text)}, {}, name, experiment_id)
+
+    def _start(self, what: Mapping[str, Any], parameters: Mapping[str, Any], name: str, experiment_id: str) -> str:
         body = {"display_name": name, **what, "runtime_config": {"parameters": dict(parameters)}}
-        if experiment:
-            body["experiment_id"] = self._experiment(experiment)
+        if experiment_id:
+            body["experiment_id"] = experiment_id
         return id_of(self._connection.post("/runs", body), "run_id")
 
     def terminate(self, run_id: str) -> None:
@@ -190,7 +204,23 @@ class Endpoint:
                 found |= made_in(answer.text)
         return found
 
+    def shares_files(self) -> bool:
+        """Whether it is a `seamline serve` that sees this machine's files: its state folder is one here, too.
+
+        The address alone does not tell: a tunnel to a cluster and a container have one of this machine as well.
+        """
+        told = self._connection.look(STATE)
+        try:
+            here = os.stat(str(told.get("folder", "")))
+        except (OSError, ValueError):  # no such folder, or no path at all
+            return False
+        return (here.st_dev, here.st_ino) == (told.get("device"), told.get("inode"))
+
     def _experiment(self, name: str) -> str:
+        """Id of an experiment, made when missing; empty for the default, where the endpoint knows it by itself."""
+        name = name or (DEFAULT_EXPERIMENT if self._namespace else "")
+        if not name:
+            return ""
         known = self._connection.get("/experiments", filter=named(name), **self._own()).get("experiments", [])
         made = known[0] if known else self._connection.post("/experiments", {"display_name": name, **self._own()})
         return id_of(made, "experiment_id")

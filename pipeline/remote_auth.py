@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ Fetch = Callable[[bool], str]
 
 @dataclass
 class Login(httpx.Auth):
-    """Puts a secret into every request.
+    """Puts a secret into every request; two where one gate stands behind another.
 
     Attributes:
         fetch: gives the secret; its argument asks for a fresh one, because the last was refused.
@@ -38,6 +38,7 @@ class Login(httpx.Auth):
         header: where the secret goes.
         prefix: what stands before it there.
         namespace: the Kubernetes namespace that comes with this login, empty for none.
+        behind: the login of the gate behind this one, in another header; None where there is none.
     """
 
     fetch: Fetch
@@ -45,28 +46,63 @@ class Login(httpx.Auth):
     header: str = "authorization"
     prefix: str = "Bearer "
     namespace: str = ""
+    behind: "Login | None" = None
     _sent: str = ""
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Sends; once more with a fresh secret where the first was refused, which had no effect."""
         for fresh in (False, True):
-            secret = self.fetch(fresh)
-            if fresh and secret == self._sent:
+            if not self._sign(request, fresh) and fresh:
                 return
-            self._sent = secret
-            request.headers[self.header] = self.prefix + secret
             response = yield request
             if not is_refusal(response):
                 return
 
+    def _sign(self, request: httpx.Request, fresh: bool) -> bool:
+        """Whether any secret is another than the one that was sent last."""
+        secret, before = self.fetch(fresh), self._sent
+        self._sent = secret
+        request.headers[self.header] = self.prefix + secret
+        is_other_behind = self.behind is not None and self.behind._sign(request, fresh)
+        return secret != before or is_other_behind
+
     def hide(self, text: str) -> str:
-        """The text without the secret, should an endpoint repeat it in an error."""
-        return text.replace(self._sent, _HIDDEN) if self._sent else text
+        """The text without the secrets, should an endpoint repeat them in an error."""
+        shown = text.replace(self._sent, _HIDDEN) if self._sent else text
+        return self.behind.hide(shown) if self.behind else shown
 
 
 def is_refusal(response: httpx.Response) -> bool:
-    """Whether somebody in front of the endpoint wants to know who we are: 401, or a way to a login page."""
-    return response.status_code == httpx.codes.UNAUTHORIZED or response.is_redirect
+    """Whether somebody in front of the endpoint wants to know who we are: 401, a way to a login page, or the page.
+
+    oauth2-proxy shows its page with 403 at the address that was asked for; KFP's own 403 is JSON.
+    """
+    is_page = response.headers.get("content-type", "").startswith("text/html")
+    is_login_page = response.status_code == httpx.codes.FORBIDDEN and is_page
+    return response.status_code == httpx.codes.UNAUTHORIZED or response.is_redirect or is_login_page
+
+
+def login_of(auth: str, token: Path | None, host: str) -> Login | None:
+    """Reads `--auth` and `--token-file`: together, IAP's token and that of the console behind it.
+
+    IAP looks into `Proxy-Authorization` first, and hands on `Authorization` unread when it finds its token there:
+    https://cloud.google.com/iap/docs/authentication-howto#authenticating_from_proxy-authorization_header
+
+    Raises:
+        PipelineError: what `login` refuses, or a token beside another `--auth` than IAP's.
+    """
+    gate = login(auth, host)
+    if token is None:
+        return gate
+    inner = token_file(token)
+    if gate is None:
+        return inner
+    if not auth.startswith("iap:"):
+        raise PipelineError(
+            f"--token-file {token} goes with --auth iap:CLIENT_ID only, not with {auth.partition(':')[0]}; "
+            "give one of the two (SEAMLINE_AUTH counts as --auth)"
+        )
+    return replace(gate, header="proxy-authorization", fix=f"{gate.fix}; {inner.fix}", behind=inner)
 
 
 def login(text: str, host: str) -> Login | None:

@@ -14,8 +14,10 @@ from pipeline.options import (
     endpoint_options,
     gpu_hours_option,
     json_option,
+    no_cache_option,
     pin_images_option,
     set_option,
+    shared_paths_option,
     state_option,
 )
 from pipeline.output import print_json
@@ -34,11 +36,12 @@ TOLD_BY_NAME = ("RUNNING", "FAILED")
 )
 @click.option("--experiment", default="", help="Its name; by default the endpoint's default one.")
 @click.option("--wait", is_flag=True, help="Wait until the run has ended; exit 1 if it did not succeed.")
-@click.option("--no-cache", is_flag=True, help="Run every task, also where its result is known.")
+@no_cache_option
 @pin_images_option
 @gpu_hours_option
 @set_option
 @endpoint_options(required=True)
+@shared_paths_option
 @state_option
 @json_option
 def submit(
@@ -56,7 +59,7 @@ def submit(
         text = images_command.pinned_for_cluster(text)
     endpoint.runs(1)  # an endpoint that does not answer is said before data is prepared
     given, _ = local.prepare(read, data, state_dir)
-    refuse_local_paths(host, given)
+    refuse_local_paths(endpoint, given, how["shared_paths"])
     run_id = endpoint.submit_version(text, given, read.head.name, how["experiment"])
     if how["wait"]:
         follow(endpoint, run_id, as_json)
@@ -69,7 +72,8 @@ def connect(host: Host) -> "Endpoint":
     from pipeline import remote_auth
     from pipeline.remote import Endpoint
 
-    return Endpoint(host.address, remote_auth.login(host.auth, host.address), namespace=host.namespace)
+    login = remote_auth.login_of(host.auth, host.token, host.address)
+    return Endpoint(host.address, login, namespace=host.namespace)
 
 
 def list_runs(host: Host, limit: int, as_json: bool) -> None:
@@ -120,8 +124,7 @@ def rerun(host: Host, run_id: str, task: str, changes: Mapping[str, str], plan_o
     for row in derived.rows:
         click.echo(f"{row.action:<6} {row.label}: {row.reason}", err=not plan_only)
     if not plan_only:
-        name = f"{endpoint.run(run_id).name} again: {task}"
-        follow(endpoint, endpoint.submit(derived.text, {}, name), as_json)
+        follow(endpoint, endpoint.rerun(run_id, task, derived), as_json)
 
 
 def follow(endpoint: "Endpoint", run_id: str, as_json: bool) -> None:
@@ -164,14 +167,20 @@ def refuse(given: bool, option: str, why: str) -> None:
         raise PipelineError(f"{option} does not go with --host: {why}; leave one of them out")
 
 
-def refuse_local_paths(host: Host, given: Mapping[str, Any]) -> None:
-    """Paths of this machine mean nothing on another one."""
-    if urlsplit(host.address).hostname in LOOPBACK:
-        return
+def refuse_local_paths(endpoint: "Endpoint", given: Mapping[str, Any], shared: bool = False) -> None:
+    """Paths of this machine mean nothing on another one, which may stand behind an address of this machine.
+
+    Args:
+        endpoint: where the run is to be made.
+        given: its parameters.
+        shared: the user says that the endpoint sees this machine's folders.
+    """
     paths = [given["data_root"], given.get("source", ""), *(r["uri"] for r in given.get("rounds", []))]
     here = [path for path in paths if path and "://" not in path]
-    if here:
-        raise PipelineError(
-            f"{here[0]} is a path of this machine, which {host.address} cannot read; "
-            "give --data gs://BUCKET/ROUNDS and --set data_root=gs://BUCKET/FOLDER"
-        )
+    if not here or shared or (urlsplit(endpoint.host).hostname in LOOPBACK and endpoint.shares_files()):
+        return
+    raise PipelineError(
+        f"{here[0]} is a path of this machine, which {endpoint.host} cannot read: no `seamline serve` on these files "
+        "answers there; give --data gs://BUCKET/ROUNDS and --set data_root=gs://BUCKET/FOLDER, or --shared-paths "
+        "where it sees the same folders"
+    )

@@ -15,6 +15,8 @@ from pipeline.remote_auth import Login, is_refusal
 PREFIX = "/apis/v2beta1"
 TIMEOUT_S = 30.0
 TRIES = 4
+MULTI_USER = "multi-user mode"  # stands in every refusal of KFP's for want of a namespace
+NEEDS_NAMESPACE = "; name your profile with --namespace (`seamline serve`: --kfp-namespace)"
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout)  # the request has not arrived, so repeating it is safe
 _BUSY = (429, 502, 503, 504)
 
@@ -50,6 +52,11 @@ class Connection:
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Looks at something."""
         return self._answer(self.send("GET", PREFIX + path, params=query), path)
+
+    def look(self, path: str) -> dict[str, Any]:
+        """What another API than KFP's says at the same address; empty where there is none."""
+        answer = self.send("GET", path)
+        return (_object(answer) if answer.is_success else None) or {}
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Makes or changes something."""
@@ -108,13 +115,14 @@ class Connection:
         if code == httpx.codes.FORBIDDEN:
             return PipelineError(f"{self.host} forbids {path.strip('/')}: {message}; {self._fix()}")
         kind = Conflict if code == httpx.codes.CONFLICT else Unreachable if code in _BUSY else PipelineError
-        return kind(f"{self.host} refused {path.strip('/')}: {message}")
+        fix = NEEDS_NAMESPACE if MULTI_USER in message else ""
+        return kind(f"{self.host} refused {path.strip('/')}: {message}{fix}")
 
     def _refusal(self, answer: httpx.Response) -> str:
         if answer.is_redirect:
             there = answer.next_request.url if answer.next_request else httpx.URL(self.host)
             return f"{self.host} wants a login at {there.scheme}://{there.netloc.decode()}{there.path}; {self._fix()}"
-        return f"{self.host} does not accept who we are (401); {self._fix()}"
+        return f"{self.host} does not accept who we are ({answer.status_code}); {self._fix()}"
 
     def _fix(self) -> str:
         return self.login.fix if self.login else "say who you are with --auth (see docs/remote.md)"
@@ -130,7 +138,7 @@ def _checked(host: str) -> str:
     except ValueError:  # a port out of range, a name too long, half a bracket
         is_address = False
     if not is_address or not host.isprintable() or " " in host:
-        raise PipelineError(f"--host {host!r} is no address; {expected}")
+        raise PipelineError(f"{host!r} is no address; {expected}")
     if "@" in parts.netloc:
         raise PipelineError("--host holds a user or a password, which every message would show; give --auth instead")
     if parts.query or parts.fragment:

@@ -39,9 +39,9 @@ def serve(
     strict: bool,
 ) -> None:
     """Serve the console and KFP's API, and execute runs."""
-    from pipeline import remote, remote_auth, serving
+    from pipeline import remote_command, serving
 
-    endpoint = remote.Endpoint(kfp.address, remote_auth.login(kfp.auth, kfp.address)) if kfp else None
+    endpoint = remote_command.connect(kfp) if kfp else None
     token = _token(token_file)
     if not token and host not in LOOPBACK:
         raise PipelineError(f"--host {host} lets other machines in, which needs a token; give --token-file FILE")

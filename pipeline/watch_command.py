@@ -14,14 +14,16 @@ from typing import Any
 
 import click
 
-from pipeline.errors import PipelineError
+from pipeline.errors import NotFound, PipelineError
 from pipeline.options import (
+    AtLeast,
     Host,
     endpoint_options,
     json_option,
     launcher_option,
     pin_images_option,
     set_option,
+    shared_paths_option,
     state_option,
 )
 from pipeline.output import print_json
@@ -51,6 +53,7 @@ class Manner:
     queue: bool
     launcher: str
     pin_images: bool
+    shared_paths: bool
     as_json: bool
 
 
@@ -63,7 +66,7 @@ class Manner:
 @click.option("--wait/--no-wait", default=True, help="With --once: whether to carry out and wait for the runs.")
 @click.option(
     "--quiet-s",
-    type=click.FloatRange(min=0),
+    type=AtLeast(min=0),
     default=60.0,
     show_default=True,
     metavar="S",
@@ -80,7 +83,7 @@ class Manner:
 @click.option(
     "--every",
     "every_s",
-    type=click.FloatRange(min=0.1),
+    type=AtLeast(min=0.1),
     default=30.0,
     show_default=True,
     metavar="S",
@@ -89,6 +92,7 @@ class Manner:
 @click.option("--coalesce/--queue", default=True, help="One run on all rounds that land together, or one for each.")
 @click.option("--backfill", default="", metavar="R1,R2", help="Launch these rounds again; with --queue one by one.")
 @endpoint_options()
+@shared_paths_option
 @pin_images_option
 @launcher_option
 @click.option("--register", is_flag=True, help="Have the server of the state folder watch from now on, and end.")
@@ -143,9 +147,11 @@ def rollback(attribute: str, number: int | None, why: str, data_root: str, state
 
     Who was rolled back is refused by the gate from then on; `--to` with its own entry brings it back.
     """
-    from components.artifacts import champions
+    from components.artifacts import champions, storage
 
     root = data_root or str(state_dir / "data")
+    if not storage.is_remote(root) and not Path(root).is_dir():
+        raise NotFound(f"{root} is not a folder, so it has no champions; give another one with --data-root or --state")
     at = datetime.now(UTC).isoformat(timespec="seconds")
     after = champions.roll_back(root, attribute, number or 0, _user(), why, at)
     entry = after.history[-1]
@@ -189,9 +195,9 @@ def _hands(store: Any, manner: Manner) -> Any:
     from pipeline.rounds import launching
 
     if host := manner.host:
-        check = functools.partial(remote_command.refuse_local_paths, host)
-        pinned = images_command.pinned_for_cluster if manner.pin_images else str
         endpoint = remote_command.connect(host)
+        check = functools.partial(remote_command.refuse_local_paths, endpoint, shared=manner.shared_paths)
+        pinned = images_command.pinned_for_cluster if manner.pin_images else str
         return watcher.Hands(launching.RemoteLauncher(endpoint, store.directory, check, pinned))
     launchers.place(manner.launcher, store.directory).ask()
     engine = local.open_engine(store.directory, launcher=manner.launcher)

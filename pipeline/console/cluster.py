@@ -52,8 +52,7 @@ class KfpCluster:
 
     def rerun(self, run_id: str, task: str, changes: Mapping[str, str]) -> str:
         """See Cluster."""
-        derived = self._endpoint.plan_rerun(run_id, task, changes)
-        return self._endpoint.submit(derived.text, {}, f"{self._endpoint.run(run_id).name} again: {task}")
+        return self._endpoint.rerun(run_id, task, self._endpoint.plan_rerun(run_id, task, changes))
 
     def parity(self, text: str, run: Run) -> Sequence[Difference]:
         """See Cluster."""
@@ -61,7 +60,7 @@ class KfpCluster:
 
     def send(self, text: str, run: Run) -> str:
         """See Cluster."""
-        return self._endpoint.submit(text, run.parameters, run.name)
+        return self._endpoint.submit_version(text, run.parameters, run.name)
 
     def _shown(self, run: RemoteRun) -> ClusterRun:
         address = f"{self._endpoint.host}/#/runs/details/{run.run_id}"

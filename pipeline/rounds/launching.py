@@ -115,8 +115,8 @@ class Endpoint(Protocol):
     def find_run(self, name: str) -> str | None:
         """The id of the newest run with exactly this name."""
 
-    def submit(self, text: str, parameters: Mapping[str, Any], name: str, experiment: str = "") -> str:
-        """Makes a run and returns its id."""
+    def submit_version(self, text: str, parameters: Mapping[str, Any], name: str, experiment: str = "") -> str:
+        """Makes a run of the pipeline's version, which is made when missing, and returns its id."""
 
     def run(self, run_id: str) -> RemoteRun:
         """One run."""
@@ -151,7 +151,7 @@ class RemoteLauncher:
             if found := self._endpoint.find_run(order.name):
                 return found
             text = self._pinned(order.ir_text)
-            return self._endpoint.submit(text, order.parameters, order.name, order.experiment)
+            return self._endpoint.submit_version(text, order.parameters, order.name, order.experiment)
 
     def outcome(self, run_id: str) -> Outcome:
         """See Launcher. What promote decided stands in the champions' registry, not here."""

@@ -12,7 +12,7 @@ from pipeline.engine.records import Run, Task
 from pipeline.engine.states import RunState, TaskState
 from pipeline.engine.values import Artifact, Values
 from pipeline.errors import PipelineError, RecipeError
-from pipeline.options import Host
+from pipeline.remote import Endpoint
 from pipeline.running import Outcome
 
 
@@ -126,11 +126,11 @@ def test_it_cannot_be_watched_and_says_so_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_this_machine_is_not_sent_to_another_one() -> None:
-    far, here = Host("https://kfp.example"), {"data_root": "gs://b/data", "source": "/home/me/tables"}
+    far, here = Endpoint("https://kfp.example"), {"data_root": "gs://b/data", "source": "/home/me/tables"}
     with pytest.raises(PipelineError, match="/home/me/tables is a path of this machine"):
         remote_command.refuse_local_paths(far, here)
     remote_command.refuse_local_paths(far, here | {"source": ""})
-    remote_command.refuse_local_paths(Host("http://127.0.0.1:8888"), here)
+    remote_command.refuse_local_paths(far, here, shared=True)
 
 
 def test_what_the_run_came_to_is_told_without_a_submission(tmp_path: Path) -> None:

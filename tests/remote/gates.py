@@ -1,4 +1,4 @@
-"""What stands before a KFP endpoint, on localhost: a gate that wants a token, a login page, Google, a proxy."""
+"""What stands before a KFP endpoint, on localhost: a gate that wants a token, Google, IAP, a proxy."""
 
 import base64
 import json
@@ -6,12 +6,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -20,7 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from pipeline import remote_auth
+from pipeline.remote import Endpoint
+
 Json = dict[str, Any]
+TOKEN = "a-token-that-nobody-may-see"
+CLIENT_ID = "1234.apps.googleusercontent.com"
 LOGIN_PAGE = "<!doctype html><title>Log in</title><form method='post'></form>"
 
 
@@ -173,49 +178,36 @@ def _claims(token: str) -> Json:
     return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
 
 
+class Behind(Protocol):
+    """What stands behind a gate."""
+
+    def answer(self, asked: Asked) -> Told: ...
+
+
 class Iap:
-    """Google's Identity-Aware Proxy: lets in who brings the newest token for its client id, and forgets older ones."""
+    """Google's Identity-Aware Proxy: lets in who brings the newest token for its client id, and forgets older ones.
 
-    def __init__(self, kfp: Kfp, google: Google, client_id: str) -> None:
-        self.kfp, self.google, self.client_id = kfp, google, client_id
+    A good token in `Proxy-Authorization` leaves `Authorization` to what is behind; otherwise that one is IAP's own,
+    and what is behind sees neither.
+    """
+
+    def __init__(self, behind: Behind, google: Google, client_id: str) -> None:
+        self.behind, self.google, self.client_id = behind, google, client_id
 
     def answer(self, asked: Asked) -> Told:
-        token = asked.headers.get("authorization", "").removeprefix("Bearer ")
-        if not token:
+        given = [asked.headers.get(name, "") for name in ("proxy-authorization", "authorization")]
+        if not any(given):
             return Told.to("https://accounts.google.com/o/oauth2/v2/auth?client_id=x&state=SECRETSTATE")
-        if token not in self.google.given[-1:] or _claims(token)["aud"] != self.client_id:
-            return Told.page(f"Invalid IAP credentials: {token}", 401)
-        return self.kfp.answer(asked)
+        passed = {name: value for name, value in asked.headers.items() if name != "proxy-authorization"}
+        if not self._admits(given[0]):
+            if not self._admits(given[1]):
+                return Told.page(f"Invalid IAP credentials: {' '.join(given)}", 401)
+            del passed["authorization"]
+        return self.behind.answer(replace(asked, headers=passed))
 
-
-class Dex:
-    """Kubeflow's gate with Dex behind it. `sessions` are those that the gate still knows."""
-
-    def __init__(self, kfp: Kfp, user: str, password: str) -> None:
-        self.kfp, self.user, self.password = kfp, user, password
-        self.sessions: set[str] = set()
-        self.logins = 0
-
-    def answer(self, asked: Asked) -> Told:
-        if asked.path.startswith("/dex/"):
-            return self._dex(asked)
-        if asked.path == "/oauth2/callback":
-            self.logins += 1
-            self.sessions.add(f"s{self.logins}")
-            return Told.to("/", **{"set-cookie": f"authservice_session=s{self.logins}; Path=/; HttpOnly"})
-        cookie = asked.headers.get("cookie", "")
-        if not any(f"authservice_session={session}" in cookie for session in self.sessions):
-            return Told.to("/dex/auth?client_id=kubeflow&state=SECRETSTATE")
-        return Told.page("<title>Kubeflow</title>") if asked.path == "/" else self.kfp.answer(asked)
-
-    def _dex(self, asked: Asked) -> Told:
-        if asked.path == "/dex/auth":
-            return Told.page("choose how to log in")
-        if asked.path == "/dex/auth/local":
-            return Told.to("/dex/auth/local/login?back=&state=SECRETSTATE")
-        if asked.method == "POST" and asked.form == {"login": self.user, "password": self.password}:
-            return Told.to("/oauth2/callback?code=SECRETCODE")
-        return Told.page()
+    def _admits(self, given: str) -> bool:
+        token = given.removeprefix("Bearer ")
+        return token in self.google.given[-1:] and _claims(token)["aud"] == self.client_id
 
 
 def forwarding(asked: Asked) -> Told:
@@ -224,3 +216,8 @@ def forwarding(asked: Asked) -> Told:
     with httpx.Client(trust_env=False) as client:
         got = client.request(asked.method, asked.target, headers=kept, content=asked.body)
     return Told(got.status_code, got.text, {"content-type": got.headers.get("content-type", "")})
+
+
+def endpoint(host: str, auth: str, token: Path | None = None) -> Endpoint:
+    """An endpoint as `--host`, `--auth` and `--token-file` make it."""
+    return Endpoint(host, remote_auth.login_of(auth, token, host))

@@ -5,6 +5,7 @@ An engine of ours does the work behind it, so that a derived pipeline really run
 
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -19,18 +20,30 @@ from pipeline.engine.states import RunState
 from pipeline.engine.store import Store
 from pipeline.engine.tools import Pace
 
+DEFAULT = "Default"
+MULTI_USER = "in multi-user mode"
+
 
 class StockKfp:
-    """A fake endpoint. `lost_logs` are pod names whose logs are gone; `answers` are statuses to give first."""
+    """A fake endpoint. `lost_logs` are pod names whose logs are gone; `answers` are statuses to give first.
 
-    def __init__(self, state_dir: Any) -> None:
+    Args:
+        state_dir: of the engine behind it.
+        multi_user: as `MULTI_USER=true` of KFP's backend, with its words: a run has no default experiment (its
+            `GetValidExperimentNamespacePair`), lists and new experiments name a namespace (`canAccess...`). A KFP for
+            one user ignores namespaces (`ReplaceNamespace`).
+    """
+
+    def __init__(self, state_dir: Any, multi_user: bool = False) -> None:
         self.state_dir = state_dir
+        self.multi_user = multi_user
         self.lost_logs: set[str] = set()
         self.answers: list[int] = []
         self.kept: dict[str, dict[str, Any]] = {"pipelines": {}, "versions": {}, "experiments": {}}
         self.texts: dict[str, str] = {}
         self.app = Starlette(
             routes=[
+                Route("/apis/v2beta1/healthz", lambda r: JSONResponse({"multi_user": self.multi_user})),
                 Route("/apis/v2beta1/runs", self.create, methods=["POST"]),
                 Route("/apis/v2beta1/runs", self.list),
                 Route("/apis/v2beta1/experiments", self.look("experiments")),
@@ -60,13 +73,32 @@ class StockKfp:
         if self.answers:
             return JSONResponse({"message": "not now"}, self.answers.pop(0))
         body = await request.json()
+        experiment = body.get("experiment_id", "")
+        if self.multi_user and not experiment:
+            return invalid(f"Experiment id can not be empty {MULTI_USER}")
+        if experiment and experiment not in self.kept["experiments"]:
+            return JSONResponse({"code": 5, "message": f"Experiment {experiment} not found", "details": []}, 404)
         text = self._text_of(body)
         store, engine = self.engine()
         parameters = body["runtime_config"]["parameters"]
-        labels = {"reference": body.get("pipeline_version_reference", {})}
+        experiment = experiment or self._default()
+        labels = {"reference": body.get("pipeline_version_reference", {}), "experiment": experiment}
         run_id = engine.create_run(text, parameters, body["display_name"], labels)
         self._execute(run_id)
         return JSONResponse(self._body(store, run_id))
+
+    def _default(self) -> str:
+        """The experiment of a run that names none, which a KFP for one user makes by itself."""
+        known = [key for key, one in self.kept["experiments"].items() if one["display_name"] == DEFAULT]
+        return known[0] if known else self._keep("experiments", "experiment_id", {"display_name": DEFAULT})
+
+    def _keep(self, kind: str, id_name: str, body: dict[str, Any]) -> str:
+        number = f"{kind}-{len(self.kept[kind]) + 1}"
+        self.kept[kind][number] = {**body, id_name: number}
+        return number
+
+    def _namespace(self, given: Mapping[str, str]) -> str:
+        return given.get("namespace", "") if self.multi_user else ""
 
     def _text_of(self, body: dict[str, Any]) -> str:
         if "pipeline_version_reference" in body:
@@ -80,19 +112,24 @@ class StockKfp:
         key = "pipeline_versions" if kind == "versions" else kind
 
         def looked(request: Request) -> Response:
+            namespace = self._namespace(request.query_params)
+            if kind == "experiments" and self.multi_user and not namespace:
+                return invalid(f"An experiment cannot have an empty namespace {MULTI_USER}")
             (predicate,) = json.loads(request.query_params["filter"])["predicates"]
             of = request.path_params.get("pipeline_id")
             found = [one for one in self.kept[kind].values() if one["display_name"] == predicate["stringValue"]]
             found = [one for one in found if of is None or one["pipeline_id"] == of]
+            found = [one for one in found if kind == "versions" or self._namespace(one) == namespace]
             return JSONResponse({key: found} if found else {})
 
         return looked
 
     def make(self, kind: str, id_name: str) -> Any:
         async def made(request: Request) -> Response:
-            number = f"{kind}-{len(self.kept[kind]) + 1}"
-            self.kept[kind][number] = {**await request.json(), id_name: number}
-            return JSONResponse(self.kept[kind][number])
+            body = await request.json()
+            if kind == "experiments" and self.multi_user and not body.get("namespace"):
+                return invalid(f"An experiment cannot have an empty namespace {MULTI_USER}")
+            return JSONResponse(self.kept[kind][self._keep(kind, id_name, body)])
 
         return made
 
@@ -116,9 +153,13 @@ class StockKfp:
 
     def list(self, request: Request) -> Response:
         store, _ = self.engine()
+        namespace = self._namespace(request.query_params)
+        if self.multi_user and not namespace:
+            return invalid(f"A run cannot have an empty namespace {MULTI_USER}")
         wanted = json.loads(request.query_params.get("filter", '{"predicates": []}'))["predicates"]
         names = [p["stringValue"] for p in wanted if p["key"] == "display_name"]
         found = [r for r in store.runs() if not names or r.name in names]
+        found = [r for r in found if self._namespace(self.kept["experiments"][r.labels["experiment"]]) == namespace]
         return JSONResponse({"runs": [self._body(store, r.run_id) for r in found]} if found else {})
 
     def get(self, request: Request) -> Response:
@@ -153,7 +194,7 @@ class StockKfp:
             {
                 "task_id": f"uuid-{n}",
                 "display_name": t.name,
-                "state": "SUCCEEDED",
+                "state": str(t.state),
                 "child_tasks": [{"pod_name": _pod(t)}],
             }
             for n, t in enumerate(store.tasks(run_id))
@@ -165,12 +206,25 @@ class StockKfp:
         return {
             "run_id": run.run_id,
             "display_name": run.name,
+            "experiment_id": run.labels["experiment"],
             "state": str(run.state),
             "created_at": "2026-01-01T00:00:00Z",
             **what,
             "runtime_config": {"parameters": dict(run.parameters)},
             "run_details": {"task_details": rows},
         }
+
+
+class Accepting(StockKfp):
+    """Takes runs, and executes none."""
+
+    def _execute(self, run_id: str) -> None:
+        """Leaves it to nobody."""
+
+
+def invalid(message: str) -> Response:
+    """How KFP's backend refuses what cannot be used."""
+    return JSONResponse({"code": 3, "message": f"Invalid input error: {message}", "details": []}, 400)
 
 
 def _pod(task: Any) -> str:

@@ -35,7 +35,7 @@ def test_a_submitted_run_is_found_again_by_its_name(endpoint, submitted):
 
 def test_one_task_is_repeated_with_a_change_and_the_rest_is_reused(endpoint, machine, submitted):
     derived = endpoint.plan_rerun(submitted, "sleeve/a/train", {"epochs": "7"})
-    again = endpoint.submit(derived.text, {}, "again")
+    again = endpoint.rerun(submitted, "sleeve/a/train", derived)
     assert machine.ran() == [
         "merge(['train(7,a,cut(sleeve,ingest()))', 'train(3,b,cut(sleeve,ingest()))'])",
         "report([\"merge(['train(7,a,cut(sleeve,ingest()))', 'train(3,b,cut(sleeve,ingest()))'])\", "
@@ -43,6 +43,7 @@ def test_one_task_is_repeated_with_a_change_and_the_rest_is_reused(endpoint, mac
         "train(7,a,cut(sleeve,ingest()))",
     ]
     assert endpoint.run(again).state == "SUCCEEDED"
+    assert endpoint.run(again).name == "first run again: sleeve/a/train"
 
 
 def test_a_task_whose_log_is_gone_runs_again(endpoint, cluster, submitted):
@@ -60,6 +61,17 @@ def test_an_unknown_input_is_refused_before_anything_runs(endpoint, submitted):
 def test_a_run_that_succeeded_cannot_be_retried_and_the_endpoints_words_are_shown(endpoint, submitted):
     with pytest.raises(PipelineError, match="refused runs/.*: run is not FAILED"):
         endpoint.retry(submitted)
+
+
+def test_a_run_that_failed_is_retried_and_what_had_succeeded_is_kept(endpoint, machine, mended_ir, tmp_path):
+    file = tmp_path / "wanted"
+    run_id = endpoint.submit(mended_ir, {"counter": str(machine.counter), "path": str(file)}, "mended")
+    assert [now.run.state for now in endpoint.wait(run_id, poll_s=0)] == ["FAILED"]
+    assert machine.ran() == ["ingest()"]
+    file.touch()
+    endpoint.retry(run_id)
+    assert [now.run.state for now in endpoint.wait(run_id, poll_s=0)] == ["SUCCEEDED"]
+    assert [line.partition("(")[0] for line in machine.ran()] == ["check", "report"]
 
 
 def test_an_unknown_run_is_not_found(endpoint):

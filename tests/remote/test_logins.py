@@ -2,43 +2,20 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipeline import remote_auth
 from pipeline.errors import PipelineError
 from pipeline.remote import Endpoint
 from tests.remote import gates
-from tests.remote.gates import Asked, Dex, Google, Iap, Kfp, Site, Told
+from tests.remote.dex_gates import Gate
+from tests.remote.gates import CLIENT_ID, TOKEN, Asked, Google, Iap, Kfp, Site, Told, endpoint
 
-CLIENT_ID = "1234.apps.googleusercontent.com"
-TOKEN = "a-token-that-nobody-may-see"
-
-
-@pytest.fixture(autouse=True)
-def nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_GCE_CHECK", "true")
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def site() -> Iterator[Callable[[Callable[[Asked], Told]], Site]]:
-    open_ones: list[Site] = []
-
-    def opened(answer: Callable[[Asked], Told]) -> Site:
-        open_ones.append(Site(answer))
-        return open_ones[-1]
-
-    yield opened
-    for one in open_ones:
-        one.close()
+pytestmark = pytest.mark.usefixtures("nothing_of_this_machine")
 
 
 def wants_token(kfp: Kfp, valid: Callable[[], str]) -> Callable[[Asked], Told]:
@@ -51,17 +28,6 @@ def wants_token(kfp: Kfp, valid: Callable[[], str]) -> Callable[[Asked], Told]:
         return Told.json({"code": 16, "message": f"Unauthenticated: {given}"}, 401)
 
     return answer
-
-
-def endpoint(host: str, auth: str) -> Endpoint:
-    return Endpoint(host, remote_auth.login(auth, host))
-
-
-@pytest.fixture
-def token(tmp_path: Path) -> Path:
-    file = tmp_path / "token"
-    file.write_text(TOKEN + "\n")
-    return file
 
 
 def test_a_token_from_a_file_lets_us_in(site: Any, token: Path) -> None:
@@ -104,23 +70,6 @@ def test_kfps_own_place_of_a_service_accounts_token_is_known(
     monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(token))
     gate = site(wants_token(Kfp(), lambda: TOKEN))
     assert endpoint(gate.address, "serviceaccount").run("r").state == "SUCCEEDED"
-
-
-@pytest.fixture
-def service_account(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Google:
-    """A service account's key, named as Google's libraries look for it, whose tokens come from a Google of ours."""
-    google = Google()
-    address = site(google.answer).address
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    account = {"type": "service_account", "client_email": "me@p.iam.gserviceaccount.com", "private_key": pem}
-    account |= {"token_uri": f"{address}/token", "private_key_id": "1", "project_id": "p", "client_id": "2"}
-    file = tmp_path / "key.json"
-    file.write_text(json.dumps(account))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-    return google
 
 
 def test_a_service_account_gets_through_iap_with_an_id_token_for_its_client(site: Any, service_account: Google) -> None:
@@ -172,59 +121,6 @@ def test_without_any_account_iap_is_refused_with_the_way_out(tmp_path: Path, mon
         endpoint("http://127.0.0.1:9", f"iap:{CLIENT_ID}").run("r")
 
 
-@pytest.fixture
-def dex(site: Any, tmp_path: Path) -> tuple[Dex, str, Path]:
-    gate = Dex(Kfp("RUNNING", "RUNNING", "RUNNING", "SUCCEEDED"), "user@example.com", "a-password")
-    file = tmp_path / "dex"
-    file.write_text("user@example.com\na-password\n")
-    return gate, site(gate.answer).address, file
-
-
-def test_a_redirect_to_a_login_page_is_one_clear_line_and_no_html(dex: tuple[Dex, str, Path]) -> None:
-    _, address, _ = dex
-    with pytest.raises(PipelineError) as refused:
-        endpoint(address, "").run("r")
-    assert str(refused.value) == (
-        f"{address} wants a login at {address}/dex/auth; say who you are with --auth (see docs/remote.md)"
-    )
-
-
-def test_dex_is_logged_in_to_with_a_password(dex: tuple[Dex, str, Path]) -> None:
-    gate, address, file = dex
-    there = endpoint(address, f"dex:{file}")
-    assert there.run("r").state == "RUNNING" and there.run("r").state == "RUNNING"
-    assert gate.logins == 1
-
-
-def test_a_session_that_ends_during_a_wait_is_opened_again(dex: tuple[Dex, str, Path]) -> None:
-    gate, address, file = dex
-    waited = []
-    for now in endpoint(address, f"dex:{file}").wait("r", poll_s=0.01):
-        waited.append(now.run.state)
-        gate.sessions.clear()
-    assert waited == ["RUNNING", "SUCCEEDED"] and gate.logins == 2
-
-
-def test_a_wrong_password_is_one_clear_line(dex: tuple[Dex, str, Path]) -> None:
-    _, address, file = dex
-    file.write_text("user@example.com\nwrong-one\n")
-    with pytest.raises(PipelineError) as refused:
-        endpoint(address, f"dex:{file}").run("r")
-    assert str(refused.value) == f"Dex at {address}/dex/auth/local/login refuses this user and password"
-
-
-def test_the_cookie_of_a_browser_or_of_kfps_client_is_a_login(dex: tuple[Dex, str, Path], tmp_path: Path) -> None:
-    gate, address, _ = dex
-    gate.sessions.add("from-a-browser")
-    (tmp_path / "cookie").write_text("authservice_session=from-a-browser")
-    assert endpoint(address, f"cookie:{tmp_path / 'cookie'}").run("r").state == "RUNNING"
-    kept = tmp_path / ".config" / "kfp"
-    kept.mkdir(parents=True)
-    context = {"client_authentication_cookie": "authservice_session=from-a-browser", "namespace": "team-a"}
-    (kept / "context.json").write_text(json.dumps(context))
-    assert endpoint(address, "kfp").run("r").state == "RUNNING"
-
-
 def test_the_namespace_of_a_login_goes_with_every_list(site: Any, tmp_path: Path) -> None:
     kept = tmp_path / ".config" / "kfp"
     kept.mkdir(parents=True)
@@ -254,10 +150,10 @@ def test_json_of_something_else_is_no_endpoint(site: Any) -> None:
 
 
 def test_no_secret_is_told_in_an_error_or_a_log(
-    site: Any, token: Path, caplog: pytest.LogCaptureFixture, service_account: Google, dex: tuple[Dex, str, Path]
+    site: Any, token: Path, caplog: pytest.LogCaptureFixture, service_account: Google, dex_gate: tuple[Gate, str, Path]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    _, with_dex, file = dex
+    _, with_dex, file = dex_gate
     file.write_text("user@example.com\nwrong-one")
     closed = site(wants_token(Kfp(), lambda: "another")).address
     iap = site(Iap(Kfp(), service_account, "another client").answer).address

@@ -105,7 +105,7 @@ def recorded(tmp_path, machine, rounds_ir):
     endpoint.find_run("whole")
     endpoint.runs()
     endpoint.terminate(run_id)
-    endpoint.plan_rerun(run_id, "skirt/b/train", {})
+    endpoint.rerun(run_id, "skirt/b/train", endpoint.plan_rerun(run_id, "skirt/b/train", {}))
     with pytest.raises(Exception, match="not FAILED"):
         endpoint.retry(run_id)
     return requests

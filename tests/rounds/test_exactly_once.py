@@ -328,7 +328,7 @@ class Cluster:
     def find_run(self, name):
         return next((f"run-{i}" for i, known in enumerate(self.submitted) if known == name), None)
 
-    def submit(self, text, parameters, name, experiment=""):
+    def submit_version(self, text, parameters, name, experiment=""):
         assert "pipelineInfo" in text and parameters["rounds"]
         self.submitted.append(name)
         return f"run-{len(self.submitted) - 1}"
@@ -340,8 +340,8 @@ class Cluster:
 class Dying(Cluster):
     """Takes the order, and the watcher dies before it hears of it."""
 
-    def submit(self, text, parameters, name, experiment=""):
-        super().submit(text, parameters, name, experiment)
+    def submit_version(self, text, parameters, name, experiment=""):
+        super().submit_version(text, parameters, name, experiment)
         raise Dies
 
 

@@ -12,15 +12,15 @@ from pipeline.serving import domain, make_engine
 from tests.remote.stock_kfp import StockKfp
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    return StockKfp(tmp_path / "cluster")
+@pytest.fixture(params=["one user", "several users"])
+def cluster(request, tmp_path):
+    return StockKfp(tmp_path / "cluster", multi_user=request.param == "several users")
 
 
 @pytest.fixture
 def beside(state_dir, cluster):
     Store.open(state_dir).close()
-    endpoint = Endpoint("http://cluster", client=TestClient(cluster.app, base_url="http://cluster"))
+    endpoint = Endpoint("http://cluster", client=TestClient(cluster.app, base_url="http://cluster"), namespace="team")
     app = create_app(Services(state_dir, make_engine, domain(endpoint)), Access())
     with TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False) as client:
         yield client
@@ -44,6 +44,7 @@ def test_a_run_of_this_machine_is_sent_there_as_it_is(beside, cluster, run_there
     sent = Store.open(cluster.state_dir).run(run_there)
     assert (sent.name, sent.parameters["word"], sent.state) == ("from here", "hi", "SUCCEEDED")
     assert "from here" in beside.get("/cluster").text
+    assert len(cluster.kept["versions"]) == 1
     assert beside.get(f"/cluster/runs/{run_there}?format=json").json()["run"]["word"] == "succeeded"
 
 

@@ -170,6 +170,13 @@ def rounds(call: Call) -> dict[str, Any]:
     }
 
 
+def state(call: Call) -> dict[str, Any]:
+    """The state folder: path, device and inode, by which a client on this machine knows that it sees the same files."""
+    folder = call.services.state_dir.resolve()
+    found = folder.stat()
+    return {"folder": str(folder), "device": found.st_dev, "inode": found.st_ino}
+
+
 def _own(method: str, path: str, handler: Any) -> Any:
     return route(method, path, handler, OWN)
 
@@ -177,6 +184,7 @@ def _own(method: str, path: str, handler: Any) -> Any:
 _ONE = "/runs/{run_id}"
 routes = [
     _own("GET", "/rounds", rounds),
+    _own("GET", "/state", state),
     _own("GET", _ONE + "/tasks", tasks),
     _own("GET", _ONE + "/log", log),
     _own("GET", _ONE + "/metrics", metrics),

@@ -76,6 +76,7 @@ ABOUT: dict[str, About] = {
     "node_log": About("", media=_PLAIN),
     "read_artifact": About("Artifact"),
     "rounds": About("Rounds"),
+    "state": About("State"),
     "tasks": About("Tasks"),
     "log": About("Log", ("key", "attempt", "offset", "limit")),
     "metrics": About("Metrics", ("key",)),

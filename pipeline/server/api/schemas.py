@@ -139,6 +139,7 @@ SCHEMAS: dict[str, Schema] = {
         tasks=several(thing("key", "label", "state", "word", key=TEXT, label=TEXT, state=STATE, word=TEXT)),
     ),
     "Rounds": thing("sources", sources=several(ANYTHING)),
+    "State": thing("folder", "device", "inode", folder=TEXT, device=WHOLE, inode=WHOLE),
     "Log": thing("text", "offset", "size", "ended", text=TEXT, offset=WHOLE, size=WHOLE, ended=FLAG, attempt=WHOLE),
     "Metrics": thing(
         "series",
