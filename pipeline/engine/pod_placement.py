@@ -101,8 +101,9 @@ def _resources(table: Mapping[str, Any], read: _Reader) -> tuple[Json, bool]:
     accelerator = table.get("accelerator") or {}
     count = str(read.filled(accelerator.get("resourceCount", accelerator.get("count", "0"))))
     has_gpu = count not in ("", "0")
-    if has_gpu:
-        limits[str(read.filled(accelerator.get("resourceType", accelerator.get("type"))))] = count
+    if has_gpu:  # both, as nothing else is allowed: whoever reads the Pod need not know what Kubernetes would fill in
+        resource = str(read.filled(accelerator.get("resourceType", accelerator.get("type"))))
+        limits[resource] = requests[resource] = count
     return {k: v for k, v in (("limits", limits), ("requests", requests)) if v}, has_gpu
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from pipeline.engine import cluster_place
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -110,6 +113,12 @@ def workloads(objects: Sequence[Manifest]) -> Iterator[Workload]:
             yield Workload(made, made)
         elif "template" in spec:
             yield Workload(made, spec["template"])
+
+
+def launcher_settings(objects: Sequence[Manifest]) -> cluster_place.ClusterPlace:
+    """How a build's console makes the Pods of tasks."""
+    (text,) = [made["data"][cluster_place.FILE] for made in objects if cluster_place.FILE in made.get("data", {})]
+    return cluster_place.parse(tomllib.loads(text))
 
 
 def title(made: Manifest) -> str:

@@ -17,6 +17,11 @@ ENGINE = {  # all that the engine may do with the Kubernetes API
     ("", "events"): {"list"},
     ("", "persistentvolumeclaims"): {"get"},
 }
+RESOLVERS = {  # whom a Pod asks for names differs from cluster to cluster
+    "kube-dns": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+    "NodeLocal DNSCache": {"ipBlock": {"cidr": "169.254.20.10/32"}},
+    "Cloud DNS for GKE": {"ipBlock": {"cidr": "169.254.169.254/32"}},
+}
 PRIVATE_VOLUMES = {"configMap", "secret", "persistentVolumeClaim", "emptyDir", "projected", "downwardAPI"}
 FIXED_IMAGE = re.compile(r".+(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$")
 
@@ -88,6 +93,22 @@ def resources_are_bounded(objects: Sequence[Manifest]) -> Iterator[str]:
                 yield f"{workload}: volume {volume['name']} can fill the node"
 
 
+def defaults_refuse_nobody(objects: Sequence[Manifest]) -> Iterator[str]:
+    """A Pod that names no limit is let in: it gets one where the quota counts limits, and elsewhere none that may be
+    less than what it asks for.
+    """
+    hard = {name for quota in _of_kind(objects, "ResourceQuota") for name in quota["spec"]["hard"]}
+    counted = {name.removeprefix("limits.") for name in hard if name.startswith("limits.")}
+    given = {
+        name
+        for made in _of_kind(objects, "LimitRange")
+        for one in made["spec"]["limits"]
+        for name in one.get("default", {})
+    }
+    yield from (f"a Pod that asks for more {name} than the default limit is refused" for name in given - counted)
+    yield from (f"a Pod without a limit of {name} is refused by the quota" for name in counted - given)
+
+
 def servers_are_probed(objects: Sequence[Manifest]) -> Iterator[str]:
     """What has a port has a readiness and a liveness probe."""
     for workload in workloads(objects):
@@ -143,6 +164,16 @@ def silence_is_the_default(objects: Sequence[Manifest]) -> Iterator[str]:
                 yield f"{title(policy)}: lets out to every port"
 
 
+def names_can_be_asked(objects: Sequence[Manifest]) -> Iterator[str]:
+    """Every Pod reaches every kind of resolver, by UDP and, for long answers, by TCP."""
+    for_all = [policy["spec"] for policy in _of_kind(objects, "NetworkPolicy") if policy["spec"]["podSelector"] == {}]
+    rules = [rule for spec in for_all for rule in spec.get("egress", [])]
+    for protocol in ("UDP", "TCP"):
+        port = {"protocol": protocol, "port": 53}
+        reached = [peer for rule in rules if port in rule["ports"] for peer in rule.get("to", [])]
+        yield from (f"no Pod may ask {name} by {protocol}" for name, peer in RESOLVERS.items() if peer not in reached)
+
+
 def services_stay_inside(objects: Sequence[Manifest]) -> Iterator[str]:
     """No port on nodes, no load balancer that knows nothing of identities."""
     for service in _of_kind(objects, "Service"):
@@ -178,6 +209,18 @@ def jobs_end(objects: Sequence[Manifest]) -> Iterator[str]:
             yield f"{title(made)}: can pile up"
 
 
+def what_repeats_ends_no_task(objects: Sequence[Manifest]) -> Iterator[str]:
+    """A look every few minutes waits for room: on a full node it would take a running task's place each time."""
+    patient = {
+        made["metadata"]["name"]
+        for made in _of_kind(objects, "PriorityClass")
+        if made.get("preemptionPolicy") == "Never"
+    }
+    for workload in workloads(objects):
+        if workload.owner["kind"] == "CronJob" and workload.pod.get("priorityClassName") not in patient:
+            yield f"{workload}: takes the place of a running task"
+
+
 def one_console_at_a_time(objects: Sequence[Manifest]) -> Iterator[str]:
     """What holds the state folder is one Pod, and the old one has ended before the new one starts."""
     for made in _of_kind(objects, "Deployment"):
@@ -202,14 +245,17 @@ POLICIES: tuple[Policy, ...] = (
     system_calls_are_filtered,
     images_are_fixed,
     resources_are_bounded,
+    defaults_refuse_nobody,
     servers_are_probed,
     tokens_are_rare,
     rights_are_the_engine_s,
     everything_is_in_the_namespace,
     silence_is_the_default,
+    names_can_be_asked,
     services_stay_inside,
     nodes_can_be_drained,
     jobs_end,
+    what_repeats_ends_no_task,
     one_console_at_a_time,
     what_is_named_exists,
 )

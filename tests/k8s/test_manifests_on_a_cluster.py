@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.k8s import published
+from tests.k8s import policies, published
 from tests.k8s.manifests import SUPPORTED, Combination, Manifest, build, title
 
 KUBECONFIG = os.environ.get("SEAMLINE_KUBECONFIG", "")
@@ -21,9 +21,10 @@ pytestmark = [
 ]
 KUBECTL = Path(sys.executable).with_name("kubectl")
 CLUSTER_WIDE = {"Namespace", "PriorityClass"}
-MAY = {("create", "pods"), ("get", "pods"), ("list", "pods"), ("watch", "pods"), ("delete", "pods"), ("list", "events")}
-ASKED = {(verb, kind) for verb in ("create", "get", "list", "watch", "delete", "patch") for kind in (
-    "pods", "events", "jobs", "secrets", "configmaps", "serviceaccounts", "roles")}  # fmt: skip
+MAY = {(verb, kind) for (_, kind), verbs in policies.ENGINE.items() for verb in verbs}
+VERBS = ("create", "get", "list", "watch", "delete", "patch")
+KINDS = ("pods", "pods/log", "pods/exec", "events", "persistentvolumeclaims", "jobs", "secrets", "configmaps",
+    "serviceaccounts", "roles")  # fmt: skip
 
 
 def kubectl(*words: str, given: Manifest | None = None) -> subprocess.CompletedProcess[str]:
@@ -79,5 +80,14 @@ def test_the_engine_may_do_its_work_and_nothing_else(namespace: str) -> None:
         assert kubectl("apply", "-f", "-", given=moved(made, namespace)).returncode == 0
     for account in ("seamline-console", "seamline-watcher", "seamline-task"):
         who = f"--as=system:serviceaccount:{namespace}:{account}"
-        may = {right for right in ASKED if kubectl("auth", "can-i", *right, "-n", namespace, who).returncode == 0}
+        asked = [(verb, kind, *_words(verb, kind)) for verb in VERBS for kind in KINDS]
+        may = {
+            (v, k) for v, k, *words in asked if kubectl("auth", "can-i", *words, "-n", namespace, who).returncode == 0
+        }
         assert may == (MAY if account == "seamline-console" else set())
+
+
+def _words(verb: str, kind: str) -> list[str]:
+    """How `kubectl auth can-i` is asked: `pods/log` would be the Pod that is called log."""
+    resource, _, part = kind.partition("/")
+    return [verb, resource, *([f"--subresource={part}"] if part else [])]

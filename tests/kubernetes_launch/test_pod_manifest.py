@@ -39,7 +39,7 @@ def test_a_gpu_task_asks_for_the_gpu_its_nodes_and_its_shared_memory(launching: 
     (container,) = spec["containers"]
     assert container["resources"] == {
         "limits": {"cpu": "2", "memory": "6144Mi", "nvidia.com/gpu": "1"},
-        "requests": {"cpu": "2"},
+        "requests": {"cpu": "2", "nvidia.com/gpu": "1"},
     }
     assert spec["nodeSelector"] == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
     assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
