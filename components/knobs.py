@@ -152,6 +152,11 @@ def _in_range(name: str, value: Any, about: Mapping[str, Any]) -> None:
         known = ", ".join(str(choice) for choice in choices if choice != "")
         raise SettingsError(f"{name}={value!r} is not one of {known}{hint}")
     if low is not None and value < low:
-        raise SettingsError(f"{name}={value!r} is below {low:g}; give {low:g} or more")
+        raise SettingsError(f"{name}={value!r} is below {_plain(low)}; give {_plain(low)} or more")
     if high is not None and value > high:
-        raise SettingsError(f"{name}={value!r} is above {high:g}; give {high:g} or less")
+        raise SettingsError(f"{name}={value!r} is above {_plain(high)}; give {_plain(high)} or less")
+
+
+def _plain(bound: float) -> str:
+    """Every digit: 2147483647, not 2.14748e+09."""
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

@@ -15,6 +15,7 @@ from pipeline.options import (
     gpu_hours_option,
     json_option,
     launcher_option,
+    no_cache_option,
     pin_images_option,
     set_option,
     state_option,
@@ -55,7 +56,7 @@ for command in (
 @state_option
 @launcher_option
 @strict_option
-@click.option("--no-cache", is_flag=True, help="Run every task, also where its result is known.")
+@no_cache_option
 @gpu_hours_option
 @json_option
 def run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.errors import NotFound
-from pipeline.options import json_option, state_option
+from pipeline.options import AtLeast, json_option, state_option
 from pipeline.output import print_json
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--keep-days",
-    type=click.FloatRange(min=0),
+    type=AtLeast(min=0),
     default=7.0,
     show_default=True,
     metavar="N",

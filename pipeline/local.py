@@ -92,12 +92,13 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
     """The parameters that a run on this machine needs beside the recipe's own, and the path of the hidden answers.
 
     Raises:
-        RecipeError: neither `--data` nor the recipe says where the rounds are, or they have none of its attributes; or
-            the data is one folder, and is not there.
+        RecipeError: neither `--data` nor the recipe says where the rounds are, or they have none of its attributes, or
+            the data set has other classes; or the data is one folder, and is not there; or the data root cannot be a
+            folder.
     """
+    data_root = _data_root(recipe, state_dir)  # refused before the data is drawn
     if recipe.pipeline.data == SOURCE:
-        source = _source(recipe, data, state_dir)
-        where = {SOURCE: source, "data_root": _data_root(recipe, state_dir)}
+        where = {SOURCE: _source(recipe, data, state_dir), "data_root": data_root}
         return where | named_files.of_recipe(recipe, where), ""
     answers = ""
     if data:
@@ -108,6 +109,7 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
         made = registry.build(recipe.data.dataset, _datasets(state_dir), dataset_arguments(recipe))
         found = [rounds.describe(r["name"], r["uri"]) for r in made.rounds]
         answers = str(made.answers)
+        recipe = replace(recipe, attributes=recipe_loops.with_classes(recipe, made.attributes))
     elif recipe.data.rounds:
         found = [rounds.describe(f"round{i}", absolute(uri)) for i, uri in enumerate(recipe.data.rounds, start=1)]
     else:
@@ -132,7 +134,10 @@ def _datasets(state_dir: Path) -> Path:
 
 
 def _data_root(recipe: Recipe, state_dir: Path) -> str:
-    return absolute(recipe.head.data_root or str(state_dir / "data"))
+    root = absolute(recipe.head.data_root or str(state_dir / "data"))
+    if not storage.is_remote(root) and any(place.is_file() for place in (Path(root), *Path(root).parents)):
+        raise RecipeError(f"data_root={recipe.head.data_root} is, or lies in, a file; give a folder")
+    return root
 
 
 def parameters(recipe: Recipe, found: list[dict[str, Any]], state_dir: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ RECIPES = Path(__file__).parent / "recipes"
 STUDIES = Path(__file__).parent / "studies"
 MOST_CORES_OR_GIB = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_BUCKET = re.compile(r"gs://[^/]")
 _PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")  # KFP takes no more
 
 
@@ -129,7 +130,7 @@ def _recipe(values: dict[str, Any]) -> Recipe:
     top = {name: value for name, value in values.items() if not isinstance(value, dict)}
     for name, value in top.items():
         if name in ALL_TABLES:
-            raise SettingsError(f"{name}={value!r} is a {type(value).__name__}; expected a table: [{name}]")
+            raise SettingsError(f"{name}={value!r} is no table; expected [{name}]")
     head = knobs.from_mapping(Head, top)
     pipeline = PIPELINES[head.pipeline]
     _refuse_unknown_tables([name for name in values if name not in top], head.pipeline)
@@ -216,6 +217,10 @@ def _coherent(recipe: Recipe) -> Recipe:
         raise SettingsError(
             f"placement.gpu_hours={recipe.placement.gpu_hours:g} limits nothing: the recipe uses no GPU; "
             "set placement.gpu=true, or leave it out"
+        )
+    if "://" in recipe.head.data_root and not _BUCKET.match(recipe.head.data_root):
+        raise SettingsError(
+            f"data_root={recipe.head.data_root!r} is no place to write; give a folder or gs://BUCKET/FOLDER"
         )
     _refuse_foreign_data(recipe.data, recipe.head.pipeline)
     return recipe

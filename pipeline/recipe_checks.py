@@ -20,7 +20,7 @@ def refuse_contradictions(recipe: Recipe) -> None:
 
     Raises:
         RecipeError: knobs that contradict each other, a view that preprocess does not make, or a task that does not
-            go with the attribute's classes or with pseudo-labels.
+            go with the attribute's classes or with pseudo-labels, or a detector that no picture judges.
     """
     for asked in recipe.attributes:
         _refuse_task(recipe, asked)
@@ -35,6 +35,7 @@ def refuse_contradictions(recipe: Recipe) -> None:
                     f"{_place(group, attribute, model)}: views has {absent[0]!r}, preprocess makes {', '.join(made)}; "
                     f"add it to preprocess.views, or leave it out"
                 )
+    _refuse_unjudged(recipe)
     recipe_study_checks.refuse_incomparable(recipe, functools.partial(_settings, recipe))
 
 
@@ -50,6 +51,15 @@ def _refuse_task(recipe: Recipe, attribute: Item) -> None:
     if task in ("multi_label", "regression") and recipe.generations.pseudo and "pseudo_label" in recipe.groups:
         raise RecipeError(
             f"{where}: pseudo-labels are made where exactly one class is right; set generations.pseudo=false"
+        )
+
+
+def _refuse_unjudged(recipe: Recipe) -> None:
+    shares, test = recipe.groups.get("split"), recipe.groups.get("detect_test")
+    if test and test.split == "validation" and shares and not shares.validation_share:
+        raise RecipeError(
+            "detect_test.split=validation has no picture: split.validation_share=0; raise it, or set "
+            "detect_test.split=test"
         )
 
 

@@ -7,13 +7,17 @@ trains round 1, nor any other that does not read it, or changing it would repeat
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from pipeline.errors import RecipeError
 from pipeline.recipe import Recipe
-from pipeline.recipe_steps import GROUPS, groups_in, tables_of
+from pipeline.recipe_steps import FILES_DIGEST, GROUPS, groups_in, tables_of
 from pipeline.recipe_tables import Generations
+
+_SHOWN = 3  # classes in a message
 
 Item = dict[str, Any]
 START = "start"  # the champion's checkpoint by attribute, which only the first training takes up
 SEED = "seed"  # a model's own, which only its trainings take up
+NO_TABLES = ("name", SEED, START, FILES_DIGEST)  # what a group carries beside its tables
 
 
 def present(recipe: Recipe, in_data: Collection[str]) -> list[Item]:
@@ -27,6 +31,32 @@ def present(recipe: Recipe, in_data: Collection[str]) -> list[Item]:
         own = {item["name"]: item for item in recipe.attributes}
         return [own.get(name, {**recipe.attributes[0], "name": name}) for name in sorted(in_data)]
     return [item for item in recipe.attributes if not in_data or item["name"] in in_data]
+
+
+def with_classes(recipe: Recipe, told: Iterable[Mapping[str, Any]]) -> list[Item]:
+    """The recipe's attributes, each with the classes that a data set tells of it.
+
+    Args:
+        recipe: its attributes.
+        told: `{"name", "classes"}` of the data set's attributes.
+
+    Raises:
+        RecipeError: the recipe itself gives other classes, or the same in another order.
+    """
+    known = {item["name"]: list(item["classes"]) for item in told}
+    for item in recipe.attributes:
+        own, classes = item.get("classes"), known.get(item["name"])
+        if own and classes and own != classes:
+            raise RecipeError(
+                f"attributes.{item['name']}.classes is {_listed(own)}, but data set {recipe.data.dataset} has "
+                f"{_listed(classes)}; leave classes out, the data set names its own"
+            )
+    return [item | {"classes": known[item["name"]]} if item["name"] in known else item for item in recipe.attributes]
+
+
+def _listed(classes: list[str]) -> str:
+    first = ", ".join(classes[:_SHOWN])
+    return f"{first}, … ({len(classes)})" if len(classes) > _SHOWN else first
 
 
 def for_tasks(loop: str, items: Iterable[Mapping[str, Any]], generations: Generations) -> list[Item]:
@@ -65,5 +95,5 @@ def _flat(item: Mapping[str, Any]) -> Item:
     own = {key: value for key, value in item.items() if key in GROUPS and "name" in value}
     found = {key: value for key, value in item.items() if key not in own}
     for tables in own.values():
-        found |= {table: knobs for table, knobs in tables.items() if table not in ("name", SEED, START)}
+        found |= {table: knobs for table, knobs in tables.items() if table not in NO_TABLES}
     return found

@@ -73,6 +73,8 @@ FILES = {
 }
 FILES_DIGEST = "files_digest"  # the input of their steps that takes it; the root parameter is `<group>_files_digest`
 PHASES = tuple(group for group, step in GROUPS.items() if step == "train")
+# The same of groups whose tasks may name other files for each attribute and model: these carry the digest.
+FILES_OF_LOOPS = dict.fromkeys(PHASES, ("weights",))
 
 
 @dataclass(frozen=True)

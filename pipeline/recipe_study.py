@@ -70,7 +70,10 @@ def expanded(document: Mapping[str, Any], read: Callable[[str], Document]) -> Do
         raise SettingsError('recipe is missing; name what the variants change, for instance recipe = "demo"')
     rest = {key: value for key, value in document.items() if key not in (*own, VARIANTS, GRID)}
     _refuse_typos(rest, own)
-    recipe = merged(_without_unused(read(study.recipe)), rest)
+    base = read(study.recipe)
+    if is_study(base):
+        raise SettingsError(f"recipe={study.recipe!r} is a study too; name the recipe that its variants change")
+    recipe = merged(_without_unused(base), rest)
     models = _table(recipe, "models")
     variants = _variants(study, document.get(VARIANTS, {}), document.get(GRID, {}), models)
     _refuse(study, variants)
@@ -136,7 +139,7 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> Document:
 def _table(document: Mapping[str, Any], name: str) -> Document:
     found = document.get(name, {})
     if not isinstance(found, dict):
-        raise SettingsError(f"{name}={found!r} is a {type(found).__name__}; expected a table: [{name}]")
+        raise SettingsError(f"{name}={found!r} is no table; expected [{name}]")
     return found
 
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.errors import RecipeError
-from pipeline.options import gpu_hours_option, json_option, launcher_option, set_option, state_option, strict_option
+from pipeline.options import (
+    gpu_hours_option,
+    json_option,
+    launcher_option,
+    no_cache_option,
+    set_option,
+    state_option,
+    strict_option,
+)
 from pipeline.output import print_json, stdout
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ LABEL = "study"
 @state_option
 @launcher_option
 @strict_option
+@no_cache_option
 @gpu_hours_option
 @json_option
 def study(
@@ -39,12 +48,13 @@ def study(
     plan_only: bool,
     state_dir: Path,
     launcher: str,
-    strict: bool,
     as_json: bool,
+    **how: bool,
 ) -> None:
     """Compare the variants of STUDY (a file, or a name like `cnn_zoo`): each trained with several seeds, as one run.
 
-    A study that was stopped or killed goes on with the same run; of one that has ended, everything is reused.
+    A study that was stopped or killed goes on with the same run; of one that has ended, everything is reused, unless
+    --no-cache says not to.
     """
     from pipeline import compile as compiling
     from pipeline import cost, launchers, local, running
@@ -58,24 +68,29 @@ def study(
     if plan_only:
         _print_plan(read, as_json)
         return
-    text = launchers.place(launcher, state_dir).pinned(text)
-    engine = local.open_engine(state_dir, launcher=launcher, strict=strict)
+    place = launchers.place(launcher, state_dir)
+    place.ask()  # before anything is made
+    text = place.pinned(text)
+    engine = local.open_engine(state_dir, launcher=launcher, strict=how["strict"])
     engine.refuse_if_busy()
     with running.terminal().status("Preparing the data"):
         given, answers = local.prepare(read, data, state_dir)
+    if absent := local.left_out(read, given):
+        click.echo(f"not in the data, left out: {', '.join(absent)}", err=True)
     if known := read.groups[LABEL].answers or answers:
         given["study_answers"] = local.absolute(known)
-    digest = _digest(text, given)
+    digest = _digest(text, given, how["no_cache"])
     run_id = _unfinished(engine, state_dir, digest)
     if not run_id:
         labels = {"recipe": study, "overrides": list(overrides), "data": data, LABEL: digest, **cost.label(read.prices)}
-        run_id = engine.create_run(text, given, name=read.head.name, labels=labels)
+        run_id = engine.create_run(text, given, name=read.head.name, labels=labels, cache=not how["no_cache"])
     running.execute(engine, state_dir, run_id, as_json)
 
 
-def _digest(text: str, given: Mapping[str, Any]) -> str:
-    """Names a study by what it does: the same file on the same data is the same study."""
-    return hashlib.sha256(json.dumps([text, given], sort_keys=True).encode()).hexdigest()[:32]
+def _digest(text: str, given: Mapping[str, Any], no_cache: bool) -> str:
+    """Names a study by what it does: the same file on the same data is the same study, but for one without cache."""
+    what = [text, given, "no cache"] if no_cache else [text, given]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _unfinished(engine: "Engine", state_dir: Path, digest: str) -> str:

@@ -22,6 +22,11 @@ class Settings:
         if self.train_share + self.validation_share > 1 + 1e-9:
             total = self.train_share + self.validation_share
             return f"train_share and validation_share add up to {total:g}; give at most 1, the rest is for the test"
+        if not self.train_share:
+            return "train_share=0 leaves no picture to learn from; give more than 0"
+        if self.train_share + self.validation_share > 1 - 1e-9:
+            given = f"train_share={self.train_share:g} and validation_share={self.validation_share:g}"
+            return f"{given} leave no picture for the test; lower one of them"
         return ""
 
 

@@ -17,7 +17,7 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     """Writes the same boxes and pictures with a split for each.
 
     Raises:
-        DataError: boxes that have not been prepared, or nothing left to learn from or to test on.
+        DataError: boxes that have not been prepared, or no picture in a split that has a share.
     """
     given = boxes.read(inputs.prepared)
     if given.stage != "prepared":
@@ -61,8 +61,12 @@ def splits(image_ids: list[str], groups: list[int], settings: Settings, seed: in
 
 
 def _refuse_empty(chosen: list[str], settings: Settings, seed: int) -> None:
-    """Now, not when hours of training are over and there is nothing to test on."""
-    empty = [split for split in ("train", "test") if split not in chosen]
+    """Now, not when hours of training are over and there is nothing to test on, or nobody has chosen the weights.
+
+    Lots stay as they are drawn: a picture forced into an empty split would move with every other that comes or goes.
+    """
+    wanted = ("train", *(["validation"] if settings.validation_share else []), "test")
+    empty = [split for split in wanted if split not in chosen]
     if empty:
         shares = f"train_share={settings.train_share:g}, validation_share={settings.validation_share:g}, seed={seed}"
         raise DataError(

@@ -71,11 +71,14 @@ def write_whole(out: Path, fill: Callable[[Path], None]) -> None:
     """Lets `fill` write into a folder beside `out`, then renames it: `out` is complete or absent.
 
     Raises:
-        Conflict: `out` exists and holds something.
+        Conflict: `out` exists and holds something, or would lie in a file.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Conflict(f"{out} exists already and is not an empty folder; remove it or name another")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Conflict(f"{out} would lie in {error.filename}, which is no folder; name another place") from error
     aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
         fill(aside)

@@ -16,7 +16,6 @@ from pipeline.engine.resolve import settled, with_defaults
 from pipeline.engine.values import Values, canonical
 from pipeline.errors import PipelineError
 
-_CHUNK_BYTES = 1 << 20
 _MAX_VALUE = 60
 
 
@@ -171,8 +170,5 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def _digest_of_file(path: Path) -> str:
-    hasher = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            hasher.update(chunk)
-    return hasher.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -117,6 +117,50 @@ def test_a_file_in_place_of_the_state_folder_is_said_before_data_is_drawn(seamli
     assert (code, f"{state} is a file; give a folder with --state" in said) == (2, True)
 
 
+def test_a_file_in_place_of_the_data_root_is_said_before_data_is_drawn(seamline, state, tmp_path):
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "file", tmp_path / "file" / "data"):
+        code, said = refusal(seamline("run", "demo", "--set", f"data_root={root}"))
+        assert (code, f"data_root={root} is, or lies in, a file; give a folder" in said) == (2, True)
+    assert not (state / "datasets").exists()
+
+
+def test_a_data_set_in_a_file_is_refused(seamline, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, said = refusal(seamline("demo-data", tmp_path / "file" / "data"))
+    assert (code, f"would lie in {tmp_path / 'file'}, which is no folder; name another place" in said) == (2, True)
+
+
+@pytest.mark.parametrize("root", ["nowhere", "file"])
+def test_a_rollback_makes_no_folder_where_no_champions_are(seamline, tmp_path, root):
+    (tmp_path / "file").write_text("")
+    for given in (("--data-root", tmp_path / root), ("--state", tmp_path / root)):
+        code, said = refusal(seamline("rollback", "skirt", *given))
+        assert (code, "is not a folder, so it has no champions" in said) == (2, True)
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("command", [["submit", "demo"], ["runs"], ["terminate", "latest"]])
+def test_an_empty_address_does_not_mean_this_machine(seamline, command):
+    code, said = refusal(seamline(*command, "--host", ""))
+    assert (code, "'' is no address; expected http://HOST:PORT" in said) == (2, True)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["gc", "--keep-days"],
+        ["watch", ".", "--recipe", "demo", "--every"],
+        ["watch", ".", "--recipe", "demo", "--quiet-s"],
+    ]
+    + [["retry", "x", "--gpu-hours"], ["run", "demo", "--gpu-hours"]],
+)
+def test_what_nobody_can_count_with_is_no_number(seamline, command, number):
+    done = seamline(*command, number)
+    assert done.exit_code == 2 and f"{number} is not finite; give a number" in done.stderr
+
+
 def test_nothing_is_drawn_into_a_state_folder_of_a_newer_version(seamline, state):
     state.mkdir()
     with sqlite3.connect(state / "seamline.db") as database:

@@ -77,9 +77,10 @@ def refused(told: Any, words: str) -> None:
         raise PipelineError(last)
 
 
-def test_a_run_is_not_made(absent: tuple[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("run", "demo"), ("study", "cnn_zoo")])
+def test_a_run_is_not_made(absent: tuple[str, str], tmp_path: Path, command: tuple[str, str]) -> None:
     launcher, words = absent
-    refused(seamline("run", "demo", "--launcher", launcher, "--state", tmp_path / "other"), words)
+    refused(seamline(*command, "--launcher", launcher, "--state", tmp_path / "other"), words)
     assert not (tmp_path / "other").exists()
 
 

@@ -75,9 +75,18 @@ def test_the_commands_end_with_one_line_and_2(command: list[str], tmp_path, monk
 def test_a_pipeline_without_attributes_is_looked_at_as_well() -> None:
     boxes = {"name": "boxes", "pipeline": "detection"}
     recipe_checks.refuse_contradictions(recipe.parse(boxes))
-    for text, message in (
-        ("boxes_prepare.size_px=100", "boxes_prepare: boxes_prepare.size_px=100 is no multiple of 32"),
-        ("split.train_share=0.95", "split: split.train_share and validation_share add up to 1.05"),
+    for message, *texts in (
+        ("boxes_prepare: boxes_prepare.size_px=100 is no multiple of 32", "boxes_prepare.size_px=100"),
+        ("split: split.train_share and validation_share add up to 1.05", "split.train_share=0.95"),
+        ("split: split.train_share=0 leaves no picture to learn from", "split.train_share=0"),
+        (
+            "split: split.train_share=0.9 and validation_share=0.1 leave no picture for the test",
+            "split.train_share=0.9",
+        ),
+        (
+            "detect_test.split=validation has no picture: split.validation_share=0; raise it",
+            *("split.validation_share=0", "detect_test.split=validation"),
+        ),
     ):
         with pytest.raises(RecipeError, match=f"^{message}"):
-            recipe_checks.refuse_contradictions(recipe.parse(boxes, [text]))
+            recipe_checks.refuse_contradictions(recipe.parse(boxes, texts))

@@ -47,6 +47,8 @@ class Subset:
     root: Path
     pictures: list[dict[str, Any]] = field(default_factory=list)
     boxes: list[dict[str, Any]] = field(default_factory=list)
+    classes: tuple[str, ...] = ("Boat",)
+    labels: dict[str, int] = field(default_factory=dict)
 
     def add(self, image_id: str, data: bytes | None, *found: tuple[float, float, float, float], **about: Any) -> None:
         """Adds a picture with boxes; data None: the file is missing. `about`: rotation, or flags of its boxes."""
@@ -73,8 +75,9 @@ class Subset:
             boxes.rows(boxes.PICTURES, self.pictures),
             boxes.rows(boxes.BOXES, self.boxes),
             boxes.rows(boxes.REJECTED, [{"image_id": "gone", "url": "", "reason": "404"}]),
-            ("Boat",),
+            self.classes,
             stage,
+            labels=self.labels,
         )
         return boxes.write(str(self.root), table, {"step": "test"})
 

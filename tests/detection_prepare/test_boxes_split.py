@@ -84,7 +84,20 @@ def test_a_share_of_nothing_gets_nothing(shares: dict[str, float], kinds: set[st
 
 def test_shares_beyond_the_whole_are_a_contradiction() -> None:
     assert "add up to 1.2" in Settings(train_share=0.8, validation_share=0.4).contradiction()
-    assert Settings(train_share=0.9, validation_share=0.1).contradiction() == ""
+    assert Settings(train_share=0.8, validation_share=0.1).contradiction() == ""
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "said"),
+    [
+        (0.0, 1.0, "train_share=0 leaves no picture to learn from; give more than 0"),
+        (0.9, 0.1, "train_share=0.9 and validation_share=0.1 leave no picture for the test; lower one of them"),
+    ],
+)
+def test_shares_that_leave_nothing_to_learn_from_or_to_test_on_are_a_contradiction(
+    train: float, validation: float, said: str
+) -> None:
+    assert Settings(train_share=train, validation_share=validation).contradiction() == said
 
 
 def test_the_step_writes_splits_and_nothing_else_anew(subset, prepare, split) -> None:
@@ -122,9 +135,16 @@ def test_boxes_that_are_not_prepared_are_refused(subset, split) -> None:
 
 @pytest.mark.parametrize(
     ("train", "validation", "empty"),
-    [(1.0, 0.0, "test"), (0.7, 0.3, "test"), (0.0, 0.5, "train"), (0.0, 1.0, "train and test")],
+    [
+        (1.0, 0.0, "test"),
+        (0.7, 0.3, "test"),
+        (0.0, 0.5, "train"),
+        (0.0, 1.0, "train and test"),
+        (0.8, 0.001, "validation"),
+        (0.999, 0.0005, "validation and test"),
+    ],
 )
-def test_a_split_with_nothing_to_learn_from_or_to_test_on_is_refused_in_one_line(
+def test_a_split_that_has_a_share_and_no_picture_is_refused_in_one_line(
     subset, prepare, split, train: float, validation: float, empty: str
 ) -> None:
     for number in range(12):
@@ -132,3 +152,10 @@ def test_a_split_with_nothing_to_learn_from_or_to_test_on_is_refused_in_one_line
     shares = f"train_share={train:g}, validation_share={validation:g}, seed=0"
     with pytest.raises(DataError, match=rf"^{empty} got none of 12 pictures \({shares}\); .*$"):
         split(prepare(subset).reference, train_share=train, validation_share=validation)
+
+
+def test_without_a_share_for_validation_it_may_be_empty(subset, prepare, split) -> None:
+    for number in range(12):
+        subset.add(f"p{number:02d}", png(scene(number, 80, 60, BOX)), BOX)
+    made = split(prepare(subset).reference, train_share=0.7, validation_share=0.0)
+    assert made.metadata["metrics"]["validation_pictures"] == 0

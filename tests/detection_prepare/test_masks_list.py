@@ -15,9 +15,9 @@ BOX, OTHER = (0.2, 0.25, 0.5, 0.75), (0.6, 0.1, 0.9, 0.4)
 HEAD = "MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"
 
 
-def line(mask: str, image_id: str, box: tuple[float, float, float, float]) -> str:
+def line(mask: str, image_id: str, box: tuple[float, float, float, float], label: str = "/m/019jd") -> str:
     x_min, y_min, x_max, y_max = box
-    return f"{mask},{image_id},/m/019jd,1a2b,{x_min},{x_max},{y_min},{y_max},0.8,0.1 0.2 1;0.3 0.4 0"
+    return f"{mask},{image_id},{label},1a2b,{x_min},{x_max},{y_min},{y_max},0.8,0.1 0.2 1;0.3 0.4 0"
 
 
 @pytest.fixture
@@ -45,6 +45,18 @@ def test_masks_of_kept_boxes_are_listed_with_class_and_corners(subset, prepare, 
     assert (row["image_id"], row["class"], row["mask"]) == ("a", "Boat", "a_1.png")
     assert [float(row[corner]) for corner in ("x_min", "y_min", "x_max", "y_max")] == list(BOX)
     assert made.metadata["masks_list"]["masks"] == 1
+
+
+def test_of_two_classes_in_one_place_a_mask_belongs_to_that_of_its_label(
+    subset, prepare, write, tmp_path: Path
+) -> None:
+    subset.classes, subset.labels = ("Boat", "Canoe"), {"/m/019jd": 0, "/m/0ph39": 1}
+    subset.add("a", png(scene(1)), BOX, BOX)
+    subset.boxes[-1]["class_index"] = 1
+    masks = [("boat.png", "/m/019jd"), ("canoe.png", "/m/0ph39"), ("person.png", "/m/01g317")]
+    made = prepare(subset, source=str(tmp_path), masks=write(*(line(mask, "a", BOX, of) for mask, of in masks)))
+    assert [(row["mask"], row["class"]) for row in listed(made)] == [("boat.png", "Boat"), ("canoe.png", "Canoe")]
+    assert made.table.labels == subset.labels
 
 
 def test_without_masks_there_is_the_head_alone(subset, prepare) -> None:

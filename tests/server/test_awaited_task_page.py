@@ -67,6 +67,14 @@ def test_unrolled_it_is_the_page_of_the_task(client, execution):
     assert "Attempts" in task_page(client, run_id, MEMBER).text
 
 
+@pytest.mark.parametrize("key", [LOOP, "for-loop-1(1)"])
+def test_unrolled_a_group_leads_to_its_tasks(client, execution, key):
+    run_id, begun = execution
+    begun.run()
+    page = task_page(client, run_id, key)
+    assert (page.status_code, page.headers["location"]) == (303, f"/runs/{run_id}?tab=tasks")
+
+
 @pytest.mark.parametrize("key", ["for-loop-1(7)/work", "for-loop-1(0)/play", "play"])
 def test_a_task_that_can_never_be_is_not_found(client, execution, key):
     run_id, begun = execution

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline import study_table
+from pipeline import running, study_table
 from pipeline.cli import main
+from pipeline.engine.records import Run
+from pipeline.engine.runner import Engine
+from pipeline.engine.store import Store
 
 RECIPE = 'name = "zoo"\n[attributes.garment]\n[models.plain.train]\nbackbone = "small_cnn"\n'
 STUDY = """
@@ -60,6 +63,44 @@ def test_what_cannot_be_studied_is_said_in_one_line(seamline, arguments: list[st
     said = seamline("study", *arguments)
     assert said.exit_code == 2 and message in said.stderr
     assert len(said.stderr.strip().splitlines()) == 1
+
+
+def test_every_option_of_run_is_one_of_study_too() -> None:
+    run, study = (
+        {param.name for param in main.commands[name].params} - {"recipe", "study"} for name in ("run", "study")
+    )
+    assert study - run == {"plan_only"} and run <= study
+
+
+@pytest.fixture
+def begin(seamline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Begins the study without executing it: the run that it would execute, and what was said."""
+    (tmp_path / "round1").mkdir()
+    (tmp_path / "round1" / "labels.csv").write_text("image,garment\n1.png,skirt\n")
+    begun: list[Run] = []
+
+    def execute(engine: Engine, state_dir: Path, run_id: str, as_json: bool) -> None:
+        begun.append(Store.open(state_dir, read_only=True).run(run_id))
+
+    monkeypatch.setattr(running, "execute", execute)
+
+    def begin(*options: str) -> tuple[Run, str]:
+        said = seamline("study", "study.toml", "--data", str(tmp_path / "round1"), *options)
+        assert said.exit_code == 0, said.output
+        return begun[-1], said.stderr
+
+    return begin
+
+
+def test_without_cache_it_is_a_run_of_its_own_that_goes_on_too(begin) -> None:
+    (cached, _), (uncached, _) = begin(), begin("--no-cache")
+    assert (cached.cache, uncached.cache) == (True, False)
+    assert begin()[0].run_id == cached.run_id != uncached.run_id == begin("--no-cache")[0].run_id
+
+
+def test_an_attribute_that_the_data_lacks_is_said(begin, tmp_path: Path) -> None:
+    (tmp_path / "zoo.toml").write_text(RECIPE + "[attributes.sleeve]\n")
+    assert "not in the data, left out: sleeve" in begin()[1]
 
 
 def test_a_study_is_not_run_as_a_recipe(seamline, tmp_path: Path) -> None:

@@ -242,6 +242,7 @@ def test_every_study_of_this_project_compiles_for_kubeflow(file: Path) -> None:
         (("seeds", "sedes"), r"sedes=\[1, 2\] is not a setting of a study; did you mean seeds\?"),
         (('recipe = "zoo.toml"', ""), "recipe is missing; name what the variants change"),
         (('recipe = "zoo.toml"', 'recipe = "zo.toml"'), "zo.toml cannot be read"),
+        (('recipe = "zoo.toml"', 'recipe = "study.toml"'), "recipe='study.toml' is a study too; name the recipe"),
         (("[variants.v1_1]", '[variants."v 1"]'), "variants.v 1 is no table with a plain name"),
         (
             ("[variants.v1_1]", '[variants.".."]'),

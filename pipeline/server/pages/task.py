@@ -31,6 +31,8 @@ def page(request: Request) -> Response:
         awaited = awaited_task.find(task_view.pipeline_of(reader, run), run, reader.tasks(run.run_id), key)
         if awaited:
             return rendering.respond(request, "task_awaited.html", {"run": _named(run), "task": awaited})
+        if task:  # a group that has its tasks by now, also while somebody waits for it on the page above
+            return RedirectResponse(f"/runs/{run.run_id}?tab=tasks", 303)
         task = reader.task(run.run_id, key)  # a label will do; else this says what there is
     if (run.run_id, task.key) != (request.path_params["run_id"], key):
         query = dict(request.query_params) | {"key": task.key}
