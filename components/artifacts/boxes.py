@@ -7,8 +7,8 @@ letter-boxed, the pictures themselves in shards) and `split`. Before `prepared` 
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ class BoxTable:
         classes: display names; `class_index` counts in them from 0.
         stage: one of STAGES.
         size_px: side of the letter-boxed pictures; 0 before they are prepared.
+        labels: Open Images' label (machine identifier) to the class that its boxes count as; empty if nobody knows.
     """
 
     pictures: pa.Table
@@ -81,12 +82,14 @@ class BoxTable:
     classes: tuple[str, ...]
     stage: str
     size_px: int = 0
+    labels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def content(self) -> dict[str, Any]:
         """What the index says of it."""
         return {
             "classes": list(self.classes),
+            "labels": dict(self.labels),
             "stage": self.stage,
             "size_px": self.size_px,
             "pictures": self.pictures.num_rows,
@@ -132,7 +135,8 @@ def read(uri: str) -> BoxTable:
     """
     about = reference.read_index(uri, KIND)
     pictures, boxes, rejected = (pq.read_table(reference.open_file(uri, name)) for name, _ in _FILES)
-    return BoxTable(pictures, boxes, rejected, tuple(about["classes"]), about["stage"], about["size_px"])
+    labels = about.get("labels", {})  # references of before it was kept have none
+    return BoxTable(pictures, boxes, rejected, tuple(about["classes"]), about["stage"], about["size_px"], labels)
 
 
 def write_pictures(folder: Path, pictures: Iterable[tuple[str, bytes]], per_shard: int = 1024) -> None:

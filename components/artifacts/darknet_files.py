@@ -53,10 +53,14 @@ def lay_out(reference: str, folder: Path) -> None:
         paths = [_write(folder, image_id, data, labels) for image_id, data in boxes.pictures_of(reference, split)]
         _write_lines(folder / listed, paths)
     _write_lines(folder / NAMES, table.classes)
-    about = {"classes": len(table.classes), "train": LISTS["train"], "valid": LISTS["validation"]}
-    _write_lines(
-        folder / DATA, (f"{key} = {value}" for key, value in (about | {"names": NAMES, "backup": BACKUP}).items())
-    )
+    (folder / DATA).write_text(data_text(len(table.classes)), encoding="utf-8")
+
+
+def data_text(num_classes: int) -> str:
+    """The `.data` file of a folder that `lay_out` makes: darknet finds the lists, names and backups by it."""
+    lists = {"train": LISTS["train"], "valid": LISTS["validation"]}
+    about = {"classes": num_classes, **lists, "names": NAMES, "backup": BACKUP}
+    return "".join(f"{key} = {value}\n" for key, value in about.items())
 
 
 def _labels(table: boxes.BoxTable) -> Mapping[str, list[str]]:

@@ -1,17 +1,18 @@
 """Detectors: reference of kind `detectors`, a trained network in darknet's own formats, so that darknet can use it too.
 
-`detector.cfg` and `detector.weights` are the network, `detector.names` its classes, one a line; `train_log.txt` is what
-darknet would have printed, `learnt.txt` the pictures that training or choosing the weights has seen, one id a line.
+`detector.cfg` and `detector.weights` are the network, `detector.names` its classes, one a line, `detector.data` tells
+darknet where names and pictures are in a folder that `darknet_files` has laid out; `train_log.txt` is what darknet
+would have printed, `learnt.txt` the pictures that training or choosing the weights has seen, one id a line.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from components.artifacts import reference
+from components.artifacts import darknet_files, reference
 from components.errors import DataError
 
 KIND = "detectors"
-CFG, WEIGHTS, NAMES = "detector.cfg", "detector.weights", "detector.names"
+CFG, WEIGHTS, NAMES, DATA = "detector.cfg", "detector.weights", darknet_files.NAMES, darknet_files.DATA
 LOG, LEARNT = "train_log.txt", "learnt.txt"
 
 
@@ -48,6 +49,7 @@ def write(data_root: str, detector: Detector, about: dict[str, Any], made_by: di
             raise DataError(f"{name!r} has line breaks or is empty; a class or picture is named by one line")
     with reference.draft(data_root, KIND) as draft:
         texts = {CFG: detector.cfg, NAMES: _lines(detector.classes), LOG: detector.log, LEARNT: _lines(detector.learnt)}
+        texts[DATA] = darknet_files.data_text(len(detector.classes))
         for name, text in texts.items():
             (draft.folder / name).write_text(text, encoding="utf-8")
         (draft.folder / WEIGHTS).write_bytes(detector.weights)

@@ -15,14 +15,15 @@ _LONGEST = 900  # bytes of a name; an object's may have 1,024 with the data root
 
 
 def render(pictures: pa.Table) -> str:
-    """The list of the pictures whose size and MD5 are known; the service takes no other.
+    """The list of the pictures whose size and MD5 are known, each address once; the service takes no other.
 
     Args:
         pictures: columns url, bytes and md5 (hex) as in `boxes.PICTURES`.
     """
     known = pictures.filter(pc.and_(pc.greater_equal(pictures["bytes"], 0), pc.not_equal(pictures["md5"], "")))
     columns = (known[name].to_pylist() for name in ("url", "bytes", "md5"))
-    rows = sorted(zip(*columns, strict=True), key=lambda row: row[0].encode())
+    once = {row[0]: row for row in reversed(list(zip(*columns, strict=True)))}  # the first counts, as for `transfer`
+    rows = sorted(once.values(), key=lambda row: row[0].encode())
     lines = (f"{url}\t{size}\t{base64.b64encode(bytes.fromhex(md5)).decode()}\n" for url, size, md5 in rows)
     return f"{HEAD}\n{''.join(lines)}"
 

@@ -24,7 +24,7 @@ from components.errors import DataError, Unreachable
 from components.images import TAG
 
 _TRANSIENT = (408, 425, 429)  # and all of 500 and above
-_ATTEMPTS = 6
+ATTEMPTS = 6
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 120.0  # of `local_copy`, also where a server asks for more
 
@@ -117,7 +117,7 @@ def address(uri: str, source: str) -> str:
 
 
 def local_copy(
-    uri: str, folder: Path, sleep: Callable[[float], None] = time.sleep, *, attempts: int = _ATTEMPTS, md5: str = ""
+    uri: str, folder: Path, sleep: Callable[[float], None] = time.sleep, *, attempts: int = ATTEMPTS, md5: str = ""
 ) -> Path:
     """A local path of a file on disk, gs:// or the web, the latter two downloaded into `folder`.
 

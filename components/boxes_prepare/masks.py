@@ -1,7 +1,7 @@
 """The segmentation masks that Open Images has for some boxes, listed: their pictures are not fetched.
 
 Source of the columns: https://storage.googleapis.com/openimages/web/download.html, "Segmentations". A mask names no row
-of the boxes, only the corners of its box; it is one of ours where these agree.
+of the boxes, only label and corners of its box; it is one of ours where these agree.
 """
 
 import csv
@@ -20,7 +20,7 @@ from components.errors import DataError
 
 HEAD = ("image_id", "class", "mask", "x_min", "y_min", "x_max", "y_max")
 CORNERS = ("BoxXMin", "BoxYMin", "BoxXMax", "BoxYMax")
-_COLUMNS = ("MaskPath", "ImageID", *CORNERS)
+_COLUMNS = ("MaskPath", "ImageID", "LabelName", *CORNERS)
 _TOLERANCE = 0.002
 """Largest difference of two corners that are the same: the files round to four to six decimals."""
 
@@ -32,7 +32,7 @@ def listed(file: Path, table: boxes.BoxTable) -> list[tuple[Any, ...]]:
         DataError: the file is no CSV of masks.
     """
     ours = _boxes_of(table)
-    return [row for mask in _masks(file, ours) for row in _of_box(mask, ours[mask["ImageID"]], table.classes)]
+    return [row for mask in _masks(file, ours) for row in _of_box(mask, ours[mask["ImageID"]], table)]
 
 
 def as_csv(rows: Iterable[tuple[Any, ...]]) -> str:
@@ -66,10 +66,12 @@ def _masks(file: Path, ours: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def _of_box(mask: dict[str, Any], boxed: list[dict[str, Any]], classes: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    corners = [mask[name] for name in CORNERS]
+def _of_box(mask: dict[str, Any], boxed: list[dict[str, Any]], table: boxes.BoxTable) -> Iterator[tuple[Any, ...]]:
+    corners, of = [mask[name] for name in CORNERS], table.labels.get(mask["LabelName"])
     for box in boxed if None not in corners else ():
+        if table.labels and box["class_index"] != of:  # a reference of before labels were kept has none
+            continue
         own = [box[name] for name in HEAD[3:]]
         if np.abs(np.subtract(own, corners)).max() <= _TOLERANCE:
-            yield box["image_id"], classes[box["class_index"]], mask["MaskPath"], *own
+            yield box["image_id"], table.classes[box["class_index"]], mask["MaskPath"], *own
             return

@@ -131,6 +131,7 @@ def _table(table: boxes.BoxTable, settings: Settings, tally: Tally) -> boxes.Box
         classes=table.classes,
         stage="prepared",
         size_px=settings.size_px,
+        labels=table.labels,
     )
 
 

@@ -11,6 +11,7 @@ from components.detect_test.evidence import Evidence
 
 _THERE, _FOUND, _GROUP = (40, 200, 80), (255, 150, 30), (120, 160, 255)
 _QUALITY = 80
+_FONT, _SCALE, _LINE_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.35, 11
 
 
 def ranked(evidence: Evidence, count: int) -> tuple[list[int], list[int]]:
@@ -29,25 +30,39 @@ def figures(title: str, rows: list[int], evidence: Evidence, longest_px: int) ->
 
 
 def drawn(row: int, evidence: Evidence, longest_px: int) -> np.ndarray:
-    """A picture (h, w, 3) uint8 RGB with what is there (green; groups blue) and what was found (orange, with score)."""
+    """A picture (h, w, 3) uint8 RGB with what is there (green; groups blue) and what was found (orange, with score).
+
+    Where there are several classes, a box says which: what is there at its bottom, what was found at its top.
+    """
     picture = evidence.pictures.get([row])[0]
     scale = longest_px / max(picture.shape[:2])
     size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
     out = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
     truth, found = evidence.pictures.truths[row], evidence.counted[row]
-    for box, group in zip(truth.boxes, truth.groups, strict=True):
-        _rectangle(out, box, _GROUP if group else _THERE)
-    for box, score in zip(found.boxes, found.scores, strict=True):
-        at = _rectangle(out, box, _FOUND)
-        cv2.putText(out, f"{score:.2f}", (at[0] + 2, at[1] + 11), cv2.FONT_HERSHEY_SIMPLEX, 0.35, _FOUND, 1)
+    names = evidence.classes if len(evidence.classes) > 1 else [""]
+    for box, kind, group in zip(truth.boxes, truth.classes, truth.groups, strict=True):
+        colour = _GROUP if group else _THERE
+        left, _, bottom = _rectangle(out, box, colour)
+        _write(out, names[kind], left, bottom - 3, colour)
+    for box, kind, score in zip(found.boxes, found.classes, found.scores, strict=True):
+        left, top, _ = _rectangle(out, box, _FOUND)
+        _write(out, f"{names[kind]} {score:.2f}".strip(), left, top + _LINE_PX, _FOUND)
     return out
 
 
-def _rectangle(picture: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, int]:
+def _rectangle(picture: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Draws a box; returns its left, top and bottom in pixels."""
     ends = np.array(picture.shape[1::-1] * 2) - 1
     left, top, right, bottom = np.rint(box * ends).astype(int).tolist()
     cv2.rectangle(picture, (left, top), (right, bottom), colour, 1)
-    return left, top
+    return left, top, bottom
+
+
+def _write(picture: np.ndarray, text: str, left: int, bottom: int, colour: tuple[int, int, int]) -> None:
+    """Writes a line that begins within a box, or before it where the picture would cut its end."""
+    width = cv2.getTextSize(text, _FONT, _SCALE, 1)[0][0]
+    place = max(0, min(left + 2, picture.shape[1] - width)), max(_LINE_PX, bottom)
+    cv2.putText(picture, text, place, _FONT, _SCALE, colour, 1)
 
 
 def _figure(row: int, evidence: Evidence, longest_px: int) -> str:

@@ -1,9 +1,13 @@
 """What a training was asked and what it made, the same for both trainers."""
 
+import hashlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from components.artifacts import storage
+from components import progress
+from components.artifacts import boxes, storage, web, web_checked
 from components.detect_train.settings import Inputs, Settings
 from components.vision.detection import weights
 from components.vision.detection.batches import Pictures
@@ -31,10 +35,21 @@ class Task:
         """The first convolutions, as many as the file has that the knob `weights` names; none without one.
 
         Raises:
-            DataError: no such file, or one of another network.
+            DataError: no such file, or one of another network. Unreachable: an address does not answer.
         """
         where = self.settings.weights
-        return weights.read(storage.read_bytes(where), shapes, where)[1] if where else []
+        return weights.read(self._start_file(where), shapes, where)[1] if where else []
+
+    def _start_file(self, where: str) -> bytes:
+        """What comes from the web is kept among the data root's downloads, for other attempts and other runs."""
+        if not web.is_web(where):
+            return storage.read_bytes(where)
+        kept = storage.join(boxes.downloads_in(self.inputs.data_root), hashlib.sha256(where.encode()).hexdigest()[:32])
+        if not storage.exists(kept):
+            progress.log(f"fetching {where}")
+            with tempfile.TemporaryDirectory() as folder:
+                storage.write_bytes(kept, web_checked.local_copy(where, Path(folder)).read_bytes())
+        return storage.read_bytes(kept)
 
 
 @dataclass(frozen=True)

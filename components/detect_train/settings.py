@@ -3,10 +3,12 @@
 By Keras, or by a darknet program when one is named; both leave weights and configuration in darknet's own formats.
 """
 
+import re
 from dataclasses import dataclass
 
 from components.knobs import given, knob
 
+_CHECKSUM = re.compile(r"#(sha256=[0-9a-f]{64}|md5=[0-9a-f]{32})$", re.I)
 RESULTS = {"detector": "reference of kind detectors: weights and configuration in darknet's formats, the log"}
 ARTIFACTS = {
     "curves": ("HTML", "loss, IOU and average precision over the iterations"),
@@ -35,7 +37,9 @@ class Settings:
         choices=("full", "tiny", "micro"),
     )
     weights: str = knob(
-        "", "darknet weights to start from, local or gs://, also of the first layers only (darknet53.conv.74)"
+        "",
+        "darknet weights to start from, also of the first layers only (darknet53.conv.74): local, gs:// or "
+        "https://HOST/FILE#sha256=HEX (or #md5=HEX)",
     )
     anchors: str = knob(
         "cfg",
@@ -95,4 +99,6 @@ class Settings:
             return f"subdivisions={self.subdivisions} does not divide batch={self.batch}; give one that does"
         if sorted(self.decay_at) != self.decay_at:
             return f"decay_at={self.decay_at} is not ascending; sort it"
+        if self.weights.startswith(("http://", "https://")) and not _CHECKSUM.search(self.weights):
+            return f"weights={self.weights} has no checksum; add one as #sha256=HEX or #md5=HEX"
         return ""

@@ -16,12 +16,12 @@ def wanted_labels(names: list[str], described: dict[str, str], hierarchy: dict[s
     """Label (machine identifier) to the number of the class whose boxes it gives.
 
     Args:
-        names: display names in the order of their numbers.
+        names: display names, or labels, in the order of their numbers.
         described: label to display name.
         hierarchy: of `read_hierarchy`; with it sub-classes count as the nearest wanted class above them.
 
     Raises:
-        SettingsError: a name that no class has; says which ones are close.
+        SettingsError: a name that no class has; says which ones are close. Or one that several classes have.
     """
     labels = [_label(name, described) for name in names]
     found = {label: number for number, label in enumerate(labels)}
@@ -54,7 +54,15 @@ def read_hierarchy(path: Path) -> dict[str, Any]:
 
 
 def _label(name: str, described: dict[str, str]) -> str:
+    if name in described:
+        return name
     labels = sorted(label for label, known in described.items() if known.casefold() == name.casefold())
+    labels = [label for label in labels if described[label] == name] or labels
+    if len(labels) > 1:
+        raise SettingsError(
+            f"openimages_subset.class_names: {name!r} is the name of {len(labels)} classes, {', '.join(labels)}; give "
+            "the label of the one you want instead"
+        )
     if labels:
         return labels[0]
     by_lower_case = {known.casefold(): known for known in described.values()}

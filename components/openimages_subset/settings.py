@@ -17,7 +17,9 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Settings:
-    class_names: list[str] = knob(["Boat"], "display names of the classes, in the order of their numbers")
+    class_names: list[str] = knob(
+        ["Boat"], "display names of the classes, or their labels (/m/019jd), in the order of their numbers"
+    )
     boxes_csv: list[str] = knob(
         [f"{_SITE}/v6/oidv6-train-annotations-bbox.csv"], "files of boxes: local, gs:// or https://"
     )

@@ -92,7 +92,8 @@ def subset(settings: Settings, seed: int, files: Files, lines: Lines) -> boxes.B
     _refuse_empty(kept, settings)
     rejected = pa.concat_tables([no_boxes, again, refused, unlisted])
     rejected = rejected.sort_by([("image_id", "ascending"), ("reason", "ascending")])
-    return boxes.BoxTable(pictures, kept.sort_by("image_id"), rejected, tuple(settings.class_names), "subset")
+    kept, names = kept.sort_by("image_id"), tuple(settings.class_names)
+    return boxes.BoxTable(pictures, kept, rejected, names, "subset", labels=labels)
 
 
 def _sifted(paths: Sequence[Path], columns: Sequence[str], sift: Sift, lines: Lines) -> tuple[pa.Table, pa.Table]:

@@ -16,6 +16,7 @@ BOX_COLUMNS = (
 )
 IMAGE_COLUMNS = ("ImageID", "Subset", "OriginalURL", "OriginalSize", "OriginalMD5", "Rotation")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "-1", "-1.0", "", "false", "no")  # -1: nobody has looked
 _ROTATION = re.compile(r"(0|90|180|270)(\.0*)?")
 
 
@@ -34,9 +35,12 @@ def box_rows(found: pa.Table, labels: dict[str, int]) -> tuple[pa.Table, pa.Tabl
         numeric = pc.and_(numeric, pc.match_substring_regex(found[corner], _NUMBER))
     numbers = [pc.cast(pc.if_else(numeric, found[corner], "nan"), pa.float64()) for corner in corners]
     x_min, y_min, x_max, y_max = numbers
+    words = [pc.utf8_lower(pc.utf8_trim_whitespace(found[_column(flag)])) for flag in boxes.FLAGS]
+    flags = [pc.is_in(word, value_set=pa.array(_YES)) for word in words]
     sound = pc.and_(_rises(x_min, x_max), _rises(y_min, y_max))
+    for word in words:
+        sound = pc.and_(sound, pc.is_in(word, value_set=pa.array([*_YES, *_NO])))
     classes = pc.take(pa.array(labels.values(), pa.int16()), pc.index_in(found["LabelName"], value_set=names))
-    flags = [pc.equal(found[f"Is{name.title().replace('_', '')}"], "1") for name in boxes.FLAGS]
     table = pa.Table.from_arrays([found["ImageID"], classes, *numbers, *flags], schema=boxes.BOXES)
     return table.filter(sound), _refused_boxes(found.filter(pc.invert(sound)))
 
@@ -74,6 +78,11 @@ def picture_rows(found: pa.Table, ids: pa.Array) -> tuple[pa.Table, pa.Table]:
     return boxes.rows(schema, sound), boxes.rows(boxes.REJECTED, refused)
 
 
+def _column(flag: str) -> str:
+    """`group_of` is called `IsGroupOf` in the files."""
+    return f"Is{flag.title().replace('_', '')}"
+
+
 def _rises(low: pa.ChunkedArray, high: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whether 0 <= low < high <= 1; never where one is no number."""
     inside = pc.and_(pc.greater_equal(low, 0.0), pc.less_equal(high, 1.0))
@@ -81,11 +90,17 @@ def _rises(low: pa.ChunkedArray, high: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _refused_boxes(found: pa.Table) -> pa.Table:
-    corners = ("XMin", "XMax", "YMin", "YMax")
-    told = (" ".join(f"{corner}={row[corner]}" for corner in corners) for row in found.to_pylist())
-    reasons = [f"no box: {numbers}; expected 0 <= min < max <= 1" for numbers in told]
+    reasons = [_fault(row) for row in found.to_pylist()]
     columns = [found["ImageID"], pa.array([""] * len(reasons), pa.string()), pa.array(reasons, pa.string())]
     return pa.Table.from_arrays(columns, schema=boxes.REJECTED)
+
+
+def _fault(row: dict[str, str]) -> str:
+    for flag in map(_column, boxes.FLAGS):
+        if row[flag].strip().lower() not in (*_YES, *_NO):
+            return f"unknown flag: {flag}={row[flag]}; expected 0, 1 or -1"
+    corners = " ".join(f"{corner}={row[corner]}" for corner in ("XMin", "XMax", "YMin", "YMax"))
+    return f"no box: {corners}; expected 0 <= min < max <= 1"
 
 
 def _problem(row: dict[str, str]) -> str:

@@ -14,7 +14,6 @@ from pipeline.datasets import archives, labelled, sources
 from pipeline.datasets.dataset import DataSet
 from pipeline.errors import PipelineError
 
-ATTRIBUTE = "category_labels"
 CLUTTER = "clutter"
 QUESTIONS = 0.2
 _FOLDER = re.compile(r"(\d{3})\.(.+)")
@@ -55,7 +54,7 @@ def cut(
     asked = _dealt(counts, min(wanted, sum(counts)), seed)
     train, test = (_pictures(where, part, by_class, chosen) for part, chosen in (("train", ~asked), ("test", asked)))
     sizes = labelled.Sizes(round1 or len(train.labels) - round2 - pool, round2, pool, wanted, seed)
-    return labelled.cut(out, "caltech256", ATTRIBUTE, list(by_class), train, test, sizes)
+    return labelled.cut(out, "caltech256", labelled.ATTRIBUTE, list(by_class), train, test, sizes)
 
 
 def _classes(source: Path, clutter: bool) -> dict[str, list[str]]:

@@ -18,7 +18,6 @@ from pipeline.datasets import archives, labelled, sources
 from pipeline.datasets.dataset import DataSet
 from pipeline.errors import PipelineError
 
-ATTRIBUTE = "object_labels"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
 _BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
@@ -52,7 +51,7 @@ def cut(
     sizes = labelled.Sizes(
         round1 or len(train.labels) - round2 - pool, round2, pool, questions or len(test.labels), seed
     )
-    return labelled.cut(out, "cifar10", ATTRIBUTE, CLASSES, train, test, sizes)
+    return labelled.cut(out, "cifar10", labelled.ATTRIBUTE, CLASSES, train, test, sizes)
 
 
 def read(source: Path) -> dict[str, Batch]:

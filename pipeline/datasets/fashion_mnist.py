@@ -15,7 +15,6 @@ from pipeline.errors import PipelineError
 
 SOURCE = sources.FASHION_MNIST
 ATTRIBUTE = "garment_labels"
-CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _HOW = (
     "install Debian's package with `apt-get install dataset-fashion-mnist`, or without root: "
     "`apt-get download dataset-fashion-mnist && dpkg-deb -x dataset-fashion-mnist_*.deb DIR` and give "
@@ -51,7 +50,7 @@ def cut(
     sizes = labelled.Sizes(round1, round2, pool, questions, seed)
     if round2 < 1:
         raise PipelineError(f"{sizes}: give each round 1 or more, or take the data set idx, which has one round")
-    return labelled.cut(out, "fashion_mnist", ATTRIBUTE, CLASSES, train, test, sizes)
+    return labelled.cut(out, "fashion_mnist", ATTRIBUTE, idx.FASHION, train, test, sizes)
 
 
 def _read(source: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -60,6 +59,6 @@ def _read(source: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
         pictures, kinds = idx.read_part(source, part)
     except PipelineError as error:
         raise PipelineError(f"{error}; {_HOW}") from error
-    if kinds.size and kinds.max() >= len(CLASSES):
+    if kinds.size and kinds.max() >= len(idx.FASHION):
         raise PipelineError(f"{source} is not Fashion-MNIST: label {kinds.max()}, expected 0 to 9; {_HOW}")
     return pictures, kinds

@@ -14,6 +14,7 @@ from pipeline.datasets import dataset
 from pipeline.datasets.dataset import DataSet
 from pipeline.errors import PipelineError
 
+ATTRIBUTE = "class_labels"  # one name for all that a recipe of own networks takes in turn
 BASE, ROUND2 = "base", "round2"
 Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.int64]

@@ -140,7 +140,7 @@ def test_the_cut_writes_every_picture_bit_exactly_with_its_class_and_asks_the_te
     assert len(rows) == 5 * PER_BATCH and [r["name"] for r in made.rounds] == ["round1"]
     for path, attribute, label in rows:
         picture = cv2.imread(str(made.folder / "base" / path), cv2.IMREAD_COLOR_RGB)
-        assert attribute == "object_labels" and known.pop(picture.tobytes()) == label.index("y")
+        assert attribute == "class_labels" and known.pop(picture.tobytes()) == label.index("y")
     asked = list(csv.reader(made.answers.open()))
     for (path, _, label, _), picture, kind in zip(asked, *drawn["test_batch"], strict=True):
         np.testing.assert_array_equal(cv2.imread(str(made.folder / "base" / path), cv2.IMREAD_COLOR_RGB), picture)

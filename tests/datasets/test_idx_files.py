@@ -71,6 +71,60 @@ def test_pictures_and_classes_of_different_number_are_refused(tmp_path: Path) ->
         idx.cut(tmp_path / "out", str(digits(tmp_path / "mnist", num_labels=11)))
 
 
+def test_the_spelling_of_unpacked_archives_is_found(tmp_path: Path) -> None:
+    folder = digits(tmp_path / "mnist")
+    for path in list(folder.iterdir()):
+        path.rename(folder / path.name.replace("-idx", ".idx"))
+    assert {path.name for path in folder.iterdir()} >= {"train-images.idx3-ubyte", "t10k-labels.idx1-ubyte"}
+    assert idx.cut(tmp_path / "out", str(folder)).attributes[0]["classes"] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("part", "shape", "said"),
+    [
+        ("train", (0, 28, 28), "train has 0 pictures of 28 x 28 px; give one with pictures"),
+        ("t10k", (0, 28, 28), "t10k has 0 pictures"),
+        ("train", (4, 0, 28), "train has 4 pictures of 28 x 0 px"),
+    ],
+)
+def test_a_part_without_a_pixel_is_refused(tmp_path: Path, part: str, shape: tuple[int, ...], said: str) -> None:
+    folder = digits(tmp_path / "mnist")
+    (folder / f"{part}-images-idx3-ubyte").write_bytes(encoded(np.zeros(shape, np.uint8)))
+    (folder / f"{part}-labels-idx1-ubyte").write_bytes(encoded(np.arange(shape[0], dtype=np.uint8)))
+    with pytest.raises(PipelineError, match=said) as refused:
+        idx.cut(tmp_path / "out", str(folder))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        ([0, 1, 2, 255], [0], "the largest label to learn from is 255, but no picture has 3; expected every label"),
+        ([7, 8, 9], [7], "is 9, but no picture has 1"),
+        ([5, 5, 5], [5], "all pictures to learn from have the label 5; expected two classes or more"),
+        ([0, 1, 2], [0, 9], "a test picture has the label 9, none to learn from has it"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path, train: list[int], test: list[int], said: str) -> None:
+    with pytest.raises(PipelineError, match=said):
+        idx.cut(tmp_path / "out", str(labelled(tmp_path / "mnist", train, test)))
+
+
+def test_letters_that_count_from_1_have_no_empty_class(tmp_path: Path) -> None:
+    made = idx.cut(tmp_path / "out", str(labelled(tmp_path / "letters", [1, 2, 3], [3])))
+    assert made.attributes[0]["classes"] == ["1", "2", "3"]
+    assert made.answers.read_text().split(",")[2] == "nny"
+
+
+def labelled(folder: Path, *parts: list[int]) -> Path:
+    """A set with these labels in `train` and `t10k`."""
+    folder.mkdir()
+    for part, labels in zip(("train", "t10k"), parts, strict=True):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(encoded(np.zeros((len(labels), 28, 28), np.uint8)))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(encoded(np.array(labels, np.uint8)))
+    return folder
+
+
 def test_more_than_there_is_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="has 12 training and 4 test pictures; ask for less"):
         idx.cut(tmp_path / "out", str(digits(tmp_path / "mnist")), round1=10, round2=5)

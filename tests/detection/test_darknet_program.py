@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import detectors, reference
+from components.artifacts import darknet_files, detectors, reference
 from components.detect_train import by_darknet
 from components.detect_train.outcome import Task
 from components.detect_train.settings import Inputs, Settings
@@ -88,6 +88,16 @@ def test_its_weights_and_log_are_published_like_our_own(make_boxes, train, darkn
     assert log.parse(detector.log).iteration.tolist() == list(range(1, 9))
     assert reference.read_index(ran.result, detectors.KIND)["trainer"] == "darknet"
     assert "valid_ap50" in ran.metrics and not ran.unfinished.exists()
+
+
+@pytest.mark.parametrize("trainer", ["keras", "darknet"])
+def test_either_trainers_detector_has_the_data_file_that_darknet_is_started_with(make_boxes, train, darknet, trainer):
+    uri = make_boxes(train=6, validation=2)
+    ran = train(uri, trainer=trainer, darknet=darknet())
+    data = (Path(ran.result) / "detector.data").read_text()
+    folder = Path(ran.result).parents[1] / "laid_out"
+    darknet_files.lay_out(uri, folder)
+    assert data == (folder / "detector.data").read_text() and data.startswith("classes = 2\ntrain = train.txt\n")
 
 
 def test_another_attempt_goes_on_from_the_last_backup_with_the_log_so_far(make_boxes, train, darknet):

@@ -1,5 +1,6 @@
 """The step detect_test: numbers, charts, pictures, and that nothing it has learnt can judge it."""
 
+import dataclasses
 import re
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from components.detect_test import evidence, gallery, settings, step
 from components.entry import Outputs
 from components.errors import DataError
 from components.vision.detection import cfg, judging, log, network, networks, weights
+from components.vision.detection.average_precision import Truths
 from components.vision.detection.batches import Pictures
 from components.vision.detection.detections import Detections
 
@@ -156,6 +158,23 @@ def test_boxes_are_drawn_where_they_are(make_boxes):
     low, high = shown.pictures.truths[0].boxes[:, :2].min(axis=0), shown.pictures.truths[0].boxes[:, 2:].max(axis=0)
     assert len(changed) and (changed.min(axis=0)[::-1] >= low * 96 - 2).all()
     assert (changed.max(axis=0)[::-1] <= high * 96 + 14).all()
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [(("Ship", "Buoy"), ["Ship", "Buoy", "Ship 0.90", "Buoy 0.50"]), (("Thing",), ["", "", "0.90", "0.50"])],
+)
+def test_where_there_are_several_classes_a_box_says_which(make_boxes, monkeypatch, classes, said):
+    shown = perfect(make_boxes)
+    boxes, kinds = np.array([[0.1, 0.1, 0.4, 0.4], [0.8, 0.8, 1, 1]]), np.arange(2) % len(classes)
+    shown.pictures.truths[0] = Truths(boxes, kinds, np.zeros(2, bool))
+    found = [Detections(boxes, np.array([0.9, 0.5]), kinds), *shown.judgement.found[1:]]
+    shown = dataclasses.replace(shown, classes=classes, judgement=dataclasses.replace(shown.judgement, found=found))
+    written = []
+    monkeypatch.setattr(gallery.cv2, "putText", lambda picture, text, place, *rest: written.append((text, place)))
+    gallery.drawn(0, shown, 320)
+    assert [text for text, _ in written] == said
+    assert all(0 <= x < 320 and 0 <= y < 320 for _, (x, y) in written)
 
 
 def test_groups_are_no_boxes_to_be_found(make_boxes):

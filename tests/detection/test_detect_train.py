@@ -1,5 +1,7 @@
 """The step detect_train: what it publishes, what it refuses, and that equal trainings are equal."""
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from components.artifacts import detectors, reference
 from components.detect_train import by_keras
 from components.detect_train.settings import Settings
-from components.errors import DataError, StepError
+from components.errors import Damaged, DataError, StepError
 from components.vision.detection import cfg, log, network, weights
+from tests.detection_data.fault_server import FaultServer
 
 
 def files(uri: str) -> dict[str, bytes]:
@@ -64,6 +67,39 @@ def test_a_backbone_from_a_file_is_where_training_starts(make_boxes, train, tmp_
         assert (a["kernel"].tobytes() == b["kernel"].tobytes()) == (number < 2)
 
 
+@pytest.fixture
+def site() -> Iterator[FaultServer]:
+    with FaultServer() as running:
+        yield running
+
+
+def test_a_backbone_from_the_web_is_fetched_once_and_checked(make_boxes, train, site):
+    uri = make_boxes(train=8)
+    first = detectors.read(train(uri).result)
+    site.reset({"/first.weights": first.weights})
+    knobs = {"iterations": 1, "learning_rate": 0.0, "weights": address(site, hashlib.sha256(first.weights).hexdigest())}
+    for seed in (5, 6):
+        assert kernels(detectors.read(train(uri, seed=seed, **knobs).result)) == kernels(first)
+    assert site.asked() == {"/first.weights": 1}
+
+
+def test_other_bytes_than_the_checksum_tells_are_no_backbone(make_boxes, train, site):
+    site.reset({"/first.weights": b"something else"})
+    with pytest.raises(
+        Damaged, match=r"first.weights has sha256 [0-9a-f]{64}, expected 0{64}: it is damaged or another"
+    ):
+        train(make_boxes(train=8), weights=address(site, "0" * 64))
+
+
+def kernels(detector: detectors.Detector) -> list[bytes]:
+    shapes = network.build(cfg.parse(detector.cfg), 0).shapes
+    return [layer["kernel"].tobytes() for layer in weights.read(detector.weights, shapes, "it")[1]]
+
+
+def address(site: FaultServer, digest: str) -> str:
+    return f"{site.url}/first.weights#sha256={digest}"
+
+
 @pytest.mark.parametrize("count", [{"train": 8}, {"train": 8, "validation": 2, "groups_of": True}])
 def test_where_nothing_judges_the_last_weights_are_kept(make_boxes, train, count):
     ran = train(make_boxes(**count))
@@ -95,7 +131,12 @@ def test_the_rate_rises_with_the_fourth_power_and_falls_by_steps():
 
 @pytest.mark.parametrize(
     ("knobs", "words"),
-    [({"batch": 64, "subdivisions": 24}, "does not divide batch=64"), ({"decay_at": [0.9, 0.8]}, "is not ascending")],
+    [
+        ({"batch": 64, "subdivisions": 24}, "does not divide batch=64"),
+        ({"decay_at": [0.9, 0.8]}, "is not ascending"),
+        ({"weights": "https://host/a.weights"}, "has no checksum; add one as #sha256=HEX or #md5=HEX"),
+        ({"weights": "https://host/a.weights#sha256=12"}, "has no checksum"),
+    ],
 )
 def test_knobs_that_contradict_each_other_are_named(knobs, words):
     assert words in Settings(**knobs).contradiction() and not Settings().contradiction()

@@ -53,6 +53,45 @@ def test_flags_of_boxes_are_carried(found: boxes.BoxTable, planted: dict[str, li
         assert found.boxes.filter(found.boxes[flag])["image_id"].to_pylist() == sorted(planted[quirk])
 
 
+ONE_BOX = dict.fromkeys(tables.BOX_COLUMNS, "0") | {"ImageID": "a", "LabelName": BOAT, "XMax": "0.5", "YMax": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("word", "is_group"),
+    [
+        ("1", True),
+        ("True", True),
+        ("yes", True),
+        ("1.0", True),
+        ("0", False),
+        ("false", False),
+        ("-1", False),
+        ("", False),
+    ],
+)
+def test_flags_may_be_words(word: str, is_group: bool) -> None:
+    made, refused = tables.box_rows(pa.table({k: [v] for k, v in (ONE_BOX | {"IsGroupOf": word}).items()}), {BOAT: 0})
+    assert made["group_of"].to_pylist() == [is_group] and refused.num_rows == 0
+
+
+def test_a_flag_that_says_neither_yes_nor_no_refuses_its_row() -> None:
+    made, refused = tables.box_rows(pa.table({k: [v] for k, v in (ONE_BOX | {"IsGroupOf": "2"}).items()}), {BOAT: 0})
+    assert made.num_rows == 0
+    assert refused["reason"].to_pylist() == ["unknown flag: IsGroupOf=2; expected 0, 1 or -1"]
+
+
+def test_the_labels_of_the_classes_are_kept(found: boxes.BoxTable) -> None:
+    assert found.labels == {BOAT: 0}
+
+
+def test_a_name_that_two_classes_have_is_refused_and_its_labels_are_taken() -> None:
+    described = {"/m/1": "Jaguar", "/m/2": "Jaguar", "/m/3": "jaguar cub"}
+    said = "'Jaguar' is the name of 2 classes, /m/1, /m/2; give the label of the one you want instead"
+    with pytest.raises(SettingsError, match=said):
+        classes.wanted_labels(["Jaguar"], described, None)
+    assert classes.wanted_labels(["/m/2", "Jaguar Cub"], described, None) == {"/m/2": 0, "/m/3": 1}
+
+
 def test_pictures_carry_address_size_md5_and_rotation(drawn: Path, found: boxes.BoxTable) -> None:
     published_rows = {row["ImageID"]: row for row in published(drawn, openimages.IMAGES_FILE)}
     assert found.pictures["image_id"].to_pylist() == sorted(set(found.boxes["image_id"].to_pylist()))

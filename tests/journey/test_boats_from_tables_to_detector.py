@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.datasets import boats, openimages
+from tests.detection_data.fault_server import FaultServer
+
 from .conftest import Place
 
 TINY = {
@@ -71,3 +74,16 @@ def test_the_test_alone_can_be_repeated_with_another_setting(here: Place, first:
 def test_the_drawn_boats_are_learnt(tmp_path: Path) -> None:
     ran = Place(Path("boats_demo"), tmp_path / "state", timeout_s=850).seamline("run", "boats_demo")
     assert ran["scores"]["ap50"] >= LEAST_AP50
+
+
+@pytest.mark.slow
+def test_pictures_are_fetched_from_where_the_tables_say_they_lie(tmp_path: Path) -> None:
+    with FaultServer() as site:
+        drawn = boats.draw(tmp_path / "boats", seed=4, images=boats.SMALLEST, sites=(site.url,))
+        mirror = (drawn / openimages.MIRROR / "127.0.0.1").rename(tmp_path / "published")
+        site.reset({f"/{path.relative_to(mirror)}": path.read_bytes() for path in mirror.rglob("*.jpg")})
+        place = Place(Path("boats_demo"), tmp_path / "state")
+        ran = place.seamline("run", "boats_demo", *changed(transfer__mirror=""), "--data", str(drawn))
+    assert (ran["state"], ran["failed"]) == ("SUCCEEDED", []) and ran["scores"]["pictures"] > 0
+    fetched = {path for path, _, status in site.log if status == 200}
+    assert not any(drawn.rglob("*.jpg")) and len(fetched) > boats.SMALLEST // 2
