@@ -62,8 +62,11 @@ class Settings:
     )
     augment: str = knob(
         "none",
-        "random variation on top of the views",
-        choices=("none", "flip", "shift", "shift_flip", "shift_flip_cutout"),
+        "random variation on top of the views; rotate: up to 20 degrees, zoom: 0.8 to 1.2",
+        choices=(
+            *("none", "flip", "shift", "shift_flip", "shift_flip_cutout"),
+            *("rotate", "zoom", "shift_rotate_zoom", "shift_flip_rotate_zoom"),
+        ),
     )
     mixup: float = knob(0.0, "alpha of mixup; 0 is off", at_least=0, at_most=10)
     targets: str = knob(

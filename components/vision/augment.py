@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 
-KINDS = ("none", "flip", "shift", "shift_flip", "shift_flip_cutout")
+KINDS = (
+    *("none", "flip", "shift", "shift_flip", "shift_flip_cutout"),
+    *("rotate", "zoom", "shift_rotate_zoom", "shift_flip_rotate_zoom"),
+)
 _SHIFT, _CUTOUT = 1 / 12, 1 / 4  # shares of the side: largest shift, side of the blanked square
+_ROTATE, _ZOOM = 20.0, 0.2  # largest turn in degrees, either way; how far the scale may be from 1
 
 
 def augmented(pictures: np.ndarray, kind: str, generator: np.random.Generator) -> np.ndarray:
@@ -13,14 +18,19 @@ def augmented(pictures: np.ndarray, kind: str, generator: np.random.Generator) -
 
     Args:
         pictures: (n, S, S, 3) uint8; left as they are.
-        kind: one of KINDS: horizontal flips, shifts by up to S / 12 (the edge repeats), a black square of S / 4.
+        kind: one of KINDS: horizontal flips, shifts by up to S / 12, a black square of S / 4, turns by up to 20
+            degrees, scales of 0.8 to 1.2; where a picture ends its edge repeats.
         generator: equal generators give equal pictures.
 
     Returns:
         (n, S, S, 3) uint8, a new array unless kind is `none`.
     """
-    for name in kind.split("_"):
-        pictures = _OPERATIONS[name](pictures, generator)
+    names = kind.split("_")
+    for name in names:
+        if name in _OPERATIONS:
+            pictures = _OPERATIONS[name](pictures, generator)
+    if "rotate" in names or "zoom" in names:
+        return _warp(pictures, _ROTATE * ("rotate" in names), _ZOOM * ("zoom" in names), generator)
     return pictures
 
 
@@ -59,6 +69,17 @@ def _cutout(pictures: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     out = pictures.copy()
     for number, (top, left) in enumerate(zip(tops, lefts, strict=True)):
         out[number, top : top + hole, left : left + hole] = 0
+    return out
+
+
+def _warp(pictures: np.ndarray, turn: float, zoom: float, generator: np.random.Generator) -> np.ndarray:
+    # Both at once: what is interpolated twice is blurred twice.
+    count, side = len(pictures), pictures.shape[1]
+    degrees, scales = generator.uniform(-turn, turn, count), generator.uniform(1 - zoom, 1 + zoom, count)
+    out, middle = np.empty_like(pictures), ((side - 1) / 2, (side - 1) / 2)
+    for number, picture in enumerate(pictures):
+        matrix = cv2.getRotationMatrix2D(middle, degrees[number], scales[number])
+        cv2.warpAffine(picture, matrix, (side, side), out[number], cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
     return out
 
 

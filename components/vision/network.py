@@ -19,6 +19,7 @@ INITIALISERS = (
     *("he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "orthogonal"),
     *("truncated_normal", "random_normal"),
 )
+INCEPTION_BRANCHES = 4
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Network:
     )
     connection: str = knob(
         "none",
-        "round a block: none; its input is added (residual) or joined, then narrowed by a 1x1 layer (dense)",
-        choices=("none", "residual", "dense"),
+        "round a block: none; its input is added (residual) or joined, then narrowed by a 1x1 layer (dense); or each "
+        "convolution is four narrow branches, joined (inception)",
+        choices=("none", "residual", "dense", "inception"),
     )
     normalisation: str = knob("batch", "after a convolution", choices=("batch", "layer", "group", "none"))
     activation: str = knob("relu", "after it", choices=ACTIVATIONS)
@@ -122,7 +124,13 @@ def of(backbone: str, options: Mapping[str, Any]) -> Network:
                 f"network.stages[{number}]={stage!r} is no table; expected for instance {{filters = 32}}"
             )
         knobs.from_mapping(Stage, stage, where=f"network.stages[{number}]")
-    return replace(ZOO[backbone], **{name: getattr(chosen, name) for name in options})
+    whole = replace(ZOO[backbone], **{name: getattr(chosen, name) for name in options})
+    if whole.connection == "inception" and min(stage.filters for stage in stages_of(whole)) < INCEPTION_BRANCHES:
+        raise SettingsError(
+            f"network.connection='inception' cuts a stage's filters into {INCEPTION_BRANCHES} branches; "
+            f"give every stage {INCEPTION_BRANCHES} filters or more"
+        )
+    return whole
 
 
 def stages_of(network: Network) -> list[Stage]:

@@ -7,13 +7,13 @@ a network has the same number of weights.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 from keras import KerasTensor, layers
 
-from components.vision.network import Network, Stage, stages_of
+from components.vision.network import INCEPTION_BRANCHES, Network, Stage, stages_of
 
 _SMALLEST_POOLED = 2  # px: a pool below would leave nothing to look at
 
@@ -57,10 +57,12 @@ class _Maker:
     def _block(self, x: KerasTensor, stage: Stage, stride: int, *, is_first: bool) -> KerasTensor:
         # The first layer of a network makes channels of colours: there is nothing worth keeping beside it.
         connection = "none" if is_first else self.network.connection
+        convolution = self._full if is_first else self._convolution
+        if connection == "inception":
+            convolution = self._branches
         y = x
         for layer in range(1 if is_first else self.network.layers):
             y = self._activated(y) if layer else y
-            convolution = self._full if is_first else self._convolution
             y = self._normalised(convolution(y, stage, stride if layer == 0 else 1))
         if connection == "residual":
             y = layers.Add()([y, _shortcut(x, y.shape[-1], stride)])
@@ -70,6 +72,18 @@ class _Maker:
     def _joined(self, x: KerasTensor, y: KerasTensor, stride: int) -> KerasTensor:
         both = layers.Concatenate()([_averaged(x, stride), y])
         return self._activated(self._normalised(self._pointwise(both, y.shape[-1])))
+
+    def _branches(self, x: KerasTensor, stage: Stage, stride: int) -> KerasTensor:
+        """The module of Szegedy et al. 2014 (arXiv:1409.4842, figure 2a) with a 1x1 layer after its pool."""
+        narrow = replace(stage, filters=stage.filters // INCEPTION_BRANCHES)
+        rest = stage.filters - (INCEPTION_BRANCHES - 1) * narrow.filters
+        branches = [
+            self._pointwise(_averaged(x, stride), rest),
+            self._convolution(x, narrow, stride),
+            self._convolution(x, replace(narrow, kernel=stage.kernel + 2), stride),
+            self._pointwise(layers.MaxPooling2D(3, stride, "same")(x), narrow.filters),
+        ]
+        return layers.Concatenate()(branches)
 
     def _convolution(self, x: KerasTensor, stage: Stage, stride: int) -> KerasTensor:
         if self.network.convolution == "full":

@@ -39,6 +39,14 @@ def test_a_residual_connection_is_a_sum_of_two_boxes_further_up(residual: list[U
     assert all(source < number for number, unit in enumerate(residual) for source in unit.sources)
 
 
+def test_the_branches_of_inception_meet_in_one_box() -> None:
+    units = units_of(models.build("lean_17k", 32, 10, network={"connection": "inception", "layers": 1}))
+    joins = [unit for unit in units if unit.kind == JOIN]
+    assert len(joins) == 4 and all(unit.words == ["concatenation"] for unit in joins)
+    shapes = [[units[source].shape for source in unit.sources] for unit in joins]
+    assert shapes == [[(side, side, width)] * 4 for side, width in ((16, 9), (16, 9), (16, 9), (8, 13))]
+
+
 def test_what_is_read_from_two_sides_keeps_a_box_of_its_own(residual: list[Unit]) -> None:
     assert [unit.words for unit in residual if unit.words[0] == "norm"] == [["norm", "relu"]] * 3
 

@@ -1,10 +1,14 @@
 """The studies of this project: each line can be trained, and every item of ShatheNet's list is one."""
 
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components import entry, knobs
+from components.vision import network
 from pipeline import recipe
 
 STUDIES = sorted((Path(recipe.__file__).parent / "studies").glob("*.toml"))
@@ -24,7 +28,7 @@ ITEMS = {
     "global average pooling": "train.network.head",
     "weight decay": "train.weight_decay",
     "its schedules": "train.schedule",
-    "residual and dense connections": "train.network.connection",
+    "residual, dense and inception connections": "train.network.connection",
 }
 
 
@@ -35,6 +39,24 @@ def test_every_variant_can_be_trained(path: Path) -> None:
     for model in found.models:
         values = knobs.as_mapping(found.groups["round1"]) | {"model": model, "phase": "round1"}
         entry.effective(recipe.STEPS["train"], values)
+
+
+def trained(found: recipe.Recipe, model: dict[str, Any]) -> dict[str, Any]:
+    """The settings that a model's training runs with, its network as it is built."""
+    values = knobs.as_mapping(found.groups["round1"]) | {"model": model, "phase": "round1"}
+    settings = entry.effective(recipe.STEPS["train"], values)
+    whole = network.of(settings.backbone, settings.network)
+    built = replace(whole, stages=network.stages_of(whole), down="average" if whole.down == "average" else "max")
+    return knobs.as_mapping(settings) | {"network": built}
+
+
+def test_every_variant_of_the_options_trains_something_else_than_all_others() -> None:
+    (path,) = (path for path in STUDIES if path.stem == "cnn_options")
+    found = recipe.load(path)
+    firsts = [model for model in found.models if model["name"].endswith("-seed1")]
+    effective = [(model["name"], trained(found, model)) for model in firsts]
+    assert len(effective) == len(found.groups["study"].variants)
+    assert not [(a, b) for (a, one), (b, other) in combinations(effective, 2) if one == other]
 
 
 @pytest.mark.parametrize("item", ITEMS)

@@ -83,6 +83,8 @@ _VALUES = {
     "initialiser": network.INITIALISERS,
     "scaling": ("unit", "centre", "picture", "batch"),
     "normalisation": ("batch", "layer", "group", "none"),
+    "convolution": ("full", "separable", "blueprint"),
+    "connection": ("none", "residual", "dense", "inception"),
     "head": ("average", "max", "flatten"),
     "down": ("own", "stride", "max", "average"),
     "dropout": (0.3,),
@@ -100,7 +102,7 @@ def test_every_option_gives_a_network_with_finite_answers(name: str, value: obje
 
 @pytest.mark.parametrize(
     ("convolution", "connection"),
-    list(product(("full", "separable", "blueprint"), ("none", "residual", "dense"))),
+    list(product(_VALUES["convolution"], _VALUES["connection"])),
 )
 def test_every_convolution_goes_with_every_connection(convolution: str, connection: str) -> None:
     answers = built("lean_17k", 24, stages=SMALL, convolution=convolution, connection=connection)(PICTURES).numpy()
@@ -137,6 +139,11 @@ def test_any_backbone_may_see_larger_pictures_than_the_shards_hold() -> None:
         ("lean_17k", {"stages": [{"width": 3}]}, r"network.stages\[1\].width is not a setting"),
         ("lean_17k", {"stages": []}, "network.stages is empty; give one stage or more"),
         ("lean_17k", {"stages": [3]}, r"network.stages\[1\]=3 is no table"),
+        (
+            "lean_17k",
+            {"connection": "inception", "stages": [{"filters": 4}, {"filters": 3}]},
+            "network.connection='inception' cuts a stage's filters into 4 branches; give every stage 4 filters or more",
+        ),
         (
             "Xception",
             {"activation": "relu"},
