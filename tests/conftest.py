@@ -17,6 +17,9 @@ settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("reproducible")
 
+# A test says what is computed, not where: on a machine with a GPU, or in a container that was given one, as anywhere.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
 
 _bucket_numbers = itertools.count()
 

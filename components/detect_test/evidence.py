@@ -45,7 +45,7 @@ class Evidence:
 
     def _ap50_of(self, drawn: np.ndarray) -> float:
         times = np.bincount(drawn, minlength=len(self.pictures))
-        by_class = [average_precision.average_precision(found.drawn(times)) for found in self.matches]
+        by_class = [average_precision.average_precision(found, times) for found in self.matches]
         return judging.mean(np.array(by_class))
 
     @cached_property

@@ -52,7 +52,7 @@ def _answers(one: "Joined", probabilities: Floats) -> _Answers:
     confidence, outcome = (
         v.reshape(probabilities.shape) for v in judged(judging.decisions(one.task, probabilities), letters)
     )
-    chosen = [[name for name, p in zip(one.classes, row, strict=True) if p >= 0.5] for row in probabilities]
+    chosen = [[name for name, p in zip(one.classes, row, strict=True) if p > 0.5] for row in probabilities]
     is_wrong = (outcome == metrics.WRONG).any(axis=1)
     return _Answers(
         [" ".join(names) or "none" for names in chosen],

@@ -116,6 +116,11 @@ def test_of_any_number_of_classes_the_decisions_are_compared() -> None:
     assert (found[0].first_confidence, found[0].second_confidence) == (0.6, 0.8)
 
 
+def test_what_stands_at_a_half_is_no_answer() -> None:
+    (found,) = changed_verdicts.of(evidence.joined(shirts([0.9, 0.1], [0.9, 0.5]), shirts([0.9, 0.1], [0.9, 0.6])))
+    assert (found.first_answer, found.second_answer, found.kind) == ("red", "red white", "fixed")
+
+
 def prices(*values: float) -> Side:
     rows = valid(*((f"p{i}", "10.0", [value]) for i, value in enumerate(values)))
     about = manifest_of(**{f"p{i}": HELD_OUT for i in range(len(values))})

@@ -52,12 +52,6 @@ class Matches:
         """Number of boxes to be found."""
         return int(self.there.sum())
 
-    def drawn(self, times: np.ndarray) -> "Matches":
-        """The same with every picture as often as `times` (pictures,) int says: what a bootstrap draws."""
-        each = times[self.pictures]
-        hits, counts = (np.repeat(flags, each, axis=1) for flags in (self.hits, self.counts))
-        return Matches(np.repeat(self.scores, each), hits, counts, np.repeat(self.pictures, each), self.there * times)
-
 
 @dataclass(frozen=True)
 class Curve:
@@ -92,12 +86,19 @@ def match(
     )
 
 
-def average_precision(matches: Matches) -> np.ndarray:
-    """(thresholds,) 0..1; NaN where there is nothing to be found."""
-    if not matches.positives:
+def average_precision(matches: Matches, times: np.ndarray | None = None) -> np.ndarray:
+    """(thresholds,) 0..1; NaN where there is nothing to be found.
+
+    Args:
+        matches: of one class.
+        times: (pictures,) int, how often each picture is there, as a bootstrap draws them; once each if None.
+    """
+    times = np.ones(len(matches.there), np.int64) if times is None else times
+    weights, positives = times[matches.pictures], int(times @ matches.there)
+    if not positives:
         return np.full(len(matches.hits), np.nan)
     pairs = zip(matches.hits, matches.counts, strict=True)
-    return np.array([_area(hits[counts], matches.positives) for hits, counts in pairs])
+    return np.array([_area(hits[counts], weights[counts], positives) for hits, counts in pairs])
 
 
 def mean_average_precision(
@@ -177,9 +178,10 @@ def _take(overlap: np.ndarray, groups: np.ndarray, threshold: float) -> np.ndarr
     return taken
 
 
-def _area(hits: np.ndarray, positives: int) -> float:
-    right = np.cumsum(hits)
-    precision = right / np.arange(1, len(hits) + 1)
+def _area(hits: np.ndarray, weights: np.ndarray, positives: int) -> float:
+    at = np.flatnonzero(hits & (weights > 0))  # precision falls everywhere else, and recall stands still
+    right = np.cumsum(weights[at])
+    precision = right / np.cumsum(weights)[at]
     highest = np.maximum.accumulate(precision[::-1])[::-1]
     places = np.searchsorted(right / positives, _RECALLS, side="left")
-    return float(np.append(highest, 0.0)[np.minimum(places, len(hits))].mean())
+    return float(np.append(highest, 0.0)[np.minimum(places, len(at))].mean())

@@ -78,7 +78,7 @@ class ChangedVerdict:
         image_id, attribute: which.
         kind: `fixed` (the second run is right, the first was not), `broken` (the other way round), `changed`.
         label: classes of the label, the fuzzy ones in brackets.
-        first_answer, second_answer: the class with the largest probability; all from 0.5 on where several may be right.
+        first_answer, second_answer: the class with the largest probability; all above 0.5 where several may be right.
         first_confidence, second_confidence: that probability; of several answers, that of the least sure decision.
     """
 
