@@ -2,8 +2,9 @@
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -107,67 +108,90 @@ class Journey:
         return pd.read_parquet(self.report / name)
 
 
+@dataclass(frozen=True)
+class Trip:
+    """The steps on the way of one attribute of one round; `made` notes what each of them left."""
+
+    place: Path
+    rounds: list[dict[str, str]]
+    attribute: dict[str, Any]
+    made: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def own(self) -> dict[str, str]:
+        return {"name": self.attribute["name"]}
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        return {"data_root": str(self.place / "data"), "seed": 1}
+
+    def outputs(self, name: str, *artifacts: str) -> Outputs:
+        return Outputs({a: self.place / f"{name}-{a}" for a in artifacts}, str(self.place / "unfinished" / name))
+
+    def pictures(self) -> None:
+        summary = ingest.run(
+            ingest_settings.Settings(),
+            ingest_settings.Inputs(self.rounds, attributes=[self.attribute], **self.shared),
+            self.outputs("ingest", "data_report", "metrics"),
+        )
+        self.made["ingest"] = summary.results["manifest"]
+        summary = preprocess.run(
+            preprocess_settings.Settings(size_px=SIDE, encoding="raw", workers=1),
+            preprocess_settings.Inputs(self.made["ingest"], self.rounds, self.own, **self.shared),
+            self.outputs("preprocess", "views_page"),
+        )
+        self.made["preprocess"] = summary.results["shards"]
+
+    def predictions(self, seed: int, knobs: dict[str, object]) -> str:
+        model = {"name": f"model{seed}"}
+        summary = train.run(
+            train_settings.Settings(**TRAINING | knobs),
+            train_settings.Inputs(self.made["preprocess"], self.own, model, **self.shared | {"seed": seed}),
+            self.outputs(f"train{seed}", "curves", "metrics"),
+        )
+        self.made["train"] = summary.results["checkpoint"]
+        summary = predict.run(
+            predict_settings.Settings(resamples=100),
+            predict_settings.Inputs(self.made["preprocess"], self.made["train"], self.own, model, **self.shared),
+            self.outputs("predict", "metrics"),
+        )
+        self.made["predict"] = summary.results["predictions"]
+        return self.made["predict"]
+
+    def answers(self, predicted: list[str]) -> None:
+        summary = ensemble.run(
+            ensemble_settings.Settings(resamples=100),
+            ensemble_settings.Inputs(self.own, predicted, **self.shared),
+            self.outputs("ensemble", "metrics"),
+        )
+        self.made["ensemble"] = summary.results["ensemble"]
+
+    def judgement(self) -> Journey:
+        written = self.outputs("report", "report_page", "submission", "metrics")
+        summary = report.run(
+            report_settings.Settings(resamples=100),
+            report_settings.Inputs(self.made["ingest"], [self.made["ensemble"]], self.rounds, **self.shared),
+            written,
+        )
+        self.made["report"] = summary.results["report"]
+        summary = promote.run(
+            promote_settings.Settings(resamples=100, min_overlap=5),
+            promote_settings.Inputs(self.made["report"], self.made["ingest"], [self.made["ensemble"]], **self.shared),
+            self.outputs("promote", "decision_page"),
+        )
+        self.made["promote"] = summary.results["decision"]
+        page = written.artifacts["report_page"].read_text(encoding="utf-8")
+        return Journey(self.made, Path(self.made["report"]), page)
+
+
 @pytest.fixture
 def travel(tmp_path: Path) -> Callable[..., Journey]:
     """Takes one attribute of a round through all steps, with two models; keywords are knobs of the training."""
 
-    def outputs(name: str, *artifacts: str) -> Outputs:
-        return Outputs({a: tmp_path / f"{name}-{a}" for a in artifacts}, str(tmp_path / "unfinished" / name))
-
     def run(folder: Path, attribute: dict, **knobs: object) -> Journey:
-        root, rounds = str(tmp_path / "data"), [{"name": "round1", "uri": str(folder), "digest": ""}]
-        own = {"name": attribute["name"]}
-        shared = {"data_root": root, "seed": 1}
-        made: dict[str, str] = {}
-
-        summary = ingest.run(
-            ingest_settings.Settings(),
-            ingest_settings.Inputs(rounds, attributes=[attribute], **shared),
-            outputs("ingest", "data_report", "metrics"),
-        )
-        made["ingest"] = summary.results["manifest"]
-        summary = preprocess.run(
-            preprocess_settings.Settings(size_px=SIDE, encoding="raw", workers=1),
-            preprocess_settings.Inputs(made["ingest"], rounds, own, **shared),
-            outputs("preprocess", "views_page"),
-        )
-        made["preprocess"] = summary.results["shards"]
-        predicted = []
-        for seed in (1, 2):
-            model = {"name": f"model{seed}"}
-            summary = train.run(
-                train_settings.Settings(**TRAINING | knobs),
-                train_settings.Inputs(made["preprocess"], own, model, data_root=root, seed=seed),
-                outputs(f"train{seed}", "curves", "metrics"),
-            )
-            made["train"] = summary.results["checkpoint"]
-            summary = predict.run(
-                predict_settings.Settings(resamples=100),
-                predict_settings.Inputs(made["preprocess"], made["train"], own, model, **shared),
-                outputs("predict", "metrics"),
-            )
-            made["predict"] = summary.results["predictions"]
-            predicted.append(made["predict"])
-        summary = ensemble.run(
-            ensemble_settings.Settings(resamples=100),
-            ensemble_settings.Inputs(own, predicted, **shared),
-            outputs("ensemble", "metrics"),
-        )
-        made["ensemble"] = summary.results["ensemble"]
-        report_outputs = outputs("report", "report_page", "submission", "metrics")
-        summary = report.run(
-            report_settings.Settings(resamples=100),
-            report_settings.Inputs(made["ingest"], [made["ensemble"]], rounds, **shared),
-            report_outputs,
-        )
-        made["report"] = summary.results["report"]
-        summary = promote.run(
-            promote_settings.Settings(resamples=100, min_overlap=5),
-            promote_settings.Inputs(made["report"], made["ingest"], [made["ensemble"]], **shared),
-            outputs("promote", "decision_page"),
-        )
-        made["promote"] = summary.results["decision"]
-        page = report_outputs.artifacts["report_page"].read_text(encoding="utf-8")
-        return Journey(made, Path(made["report"]), page)
+        trip = Trip(tmp_path, [{"name": "round1", "uri": str(folder), "digest": ""}], attribute)
+        trip.pictures()
+        trip.answers([trip.predictions(seed, knobs) for seed in (1, 2)])
+        return trip.judgement()
 
     return run
