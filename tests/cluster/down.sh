@@ -28,6 +28,7 @@ for pid in $(grep -la "$W/[a-z-]*/containerd.sock" /proc/[0-9]*/cmdline 2> /dev/
 done
 sleep 0.5
 awk -v w="$W/" 'index($2, w) {print $2}' /proc/mounts | sort -r | xargs -r -n1 umount -l 2> /dev/null
+ip address delete 10.96.0.1/32 dev lo 2> /dev/null
 for number in 1 2; do ip link delete "smln$number" 2> /dev/null; done
 for name in cpu-node gpu-node; do
   find /sys/fs/cgroup/*/seamline-$name -depth -type d -exec rmdir {} + 2> /dev/null

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.engine import kubernetes_launch
+from pipeline.engine import kubernetes_launch, pod
+from pipeline.engine.kubernetes_api import Refused, connect
 from pipeline.engine.states import RunState
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -73,6 +75,33 @@ def again(lab: Any, shells: Any, first: str, place: Callable[[Any], Any] = lambd
     return shells.compiled(pipeline)  # type: ignore[no-any-return]
 
 
+def test_every_call_of_the_launcher_is_allowed_by_the_role_that_is_shipped(lab: Any, shells: Any, until: Any) -> None:
+    cluster, chosen = connect(lab.place), "calls=yes"
+    container = {"name": pod.CONTAINER, "image": shells.IMAGE, "command": ["echo", "heard"]}
+    metadata = {"name": "calls", "labels": {"calls": "yes"}}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    until(lambda: cluster.pod("calls")["status"]["phase"] == "Succeeded", "the Pod has ended")
+    assert [made["metadata"]["name"] for made in cluster.pods(chosen)[0]] == ["calls"]
+    with closing(cluster.changes(chosen, "")) as changes:
+        assert next(changes)[0] == "ADDED"
+    assert b"".join(cluster.log("calls", follow=False)) == b"heard\n"
+    assert "Scheduled" in [reason for reason, _ in cluster.events("calls")]
+    assert cluster.access_modes("state") == ["ReadWriteMany"]
+    cluster.delete("calls", 1)
+
+
+def test_the_role_that_is_shipped_allows_nothing_beside_it(lab: Any) -> None:
+    cluster = connect(lab.place)
+    for path in (
+        f"/api/v1/namespaces/{lab.place.namespace}/secrets",
+        "/api/v1/namespaces/default/pods",
+        "/api/v1/nodes",
+    ):
+        with pytest.raises(Refused, match="seamline-console.* cannot list"):
+            cluster.ask("GET", path)
+
+
 def test_gpu_tasks_land_on_the_gpu_node_and_queue_for_it_and_cpu_tasks_never_do(
     lab: Any, shells: Any, row: Any
 ) -> None:
@@ -103,6 +132,16 @@ def test_a_pod_over_its_memory_limit_is_out_of_memory(lab: Any, shells: Any, row
     assert failure[0] == "out of memory"
     assert "64Mi" in failure[1]
     row("a command needs more than its memory limit", named(failure), "FAILED")
+
+
+def test_a_pod_that_writes_more_than_it_may_is_evicted_and_told_what_to_raise(lab: Any, shells: Any, row: Any) -> None:
+    lab.begin(_simple(shells, f"head -c 50000000 /dev/zero > /tmp/big; {SLEEP}"), tmp_size="1Mi")
+    lab.fails(1)
+    failure = one_failure(lab)
+    assert failure[0] == "disk full"
+    assert failure[1].startswith("Evicted: ")
+    assert lab.fixes()[0].startswith("raise tmp_size in kubernetes.toml")
+    row("it writes more to `/tmp` than `tmp_size`", named(failure), "as with every full disk: repeated three times")
 
 
 def test_a_pod_that_somebody_deletes_is_made_again(lab: Any, shells: Any, row: Any) -> None:

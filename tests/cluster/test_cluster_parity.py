@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from components import images
 from pipeline import local
+from tests.cluster.cluster import missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -89,18 +89,8 @@ def nodes_of_pods(cluster: Any) -> Iterator[dict[str, Put]]:
 @pytest.fixture
 def steps_images(cluster: Any) -> None:
     """The steps' images, which tests/cluster/load.sh has put on the nodes: 3 GB each, and nothing here may pull."""
-    give_up = time.monotonic() + 45
-    while missing := {images.CPU, images.GPU} - loaded(cluster):
-        if time.monotonic() > give_up or images.CPU in missing:
-            pytest.skip(f"NOT RUN, no claim about Pods is made: no node has {', '.join(sorted(missing))}")
-        time.sleep(2)  # a kubelet tells of a new image within half a minute
-
-
-def loaded(cluster: Any) -> set[str]:
-    """Names of the images that nodes have, without their registry."""
-    nodes = json.loads(cluster.kubectl("get", "nodes", "-o", "json"))["items"]
-    names = {name for node in nodes for image in node["status"].get("images", ()) for name in image["names"]}
-    return {name.removeprefix("docker.io/") for name in names}
+    if lacking := missing(cluster, {images.CPU, images.GPU}):
+        pytest.skip(f"NOT RUN, no claim about Pods is made: no node has {', '.join(sorted(lacking))}")
 
 
 @pytest.mark.usefixtures("steps_images")
@@ -117,7 +107,7 @@ def test_the_pipeline_as_pods_makes_the_same_bytes_as_by_processes(cluster: Any)
     for state in (pods, processes):
         (state / "data").mkdir(parents=True)
         (state / "data").chmod(0o777)
-    in_cluster = {"KUBECONFIG": str(cluster.kubeconfig), "SEAMLINE_KUBERNETES": str(settings)}
+    in_cluster = {"KUBECONFIG": str(cluster.engine), "SEAMLINE_KUBERNETES": str(settings)}
     with nodes_of_pods(cluster) as nodes:
         by_pods = run(pods, recipe, (*short, *ON_GPUS), "--launcher", "kubernetes", **in_cluster)
     by_processes = run(processes, recipe, short)

@@ -5,13 +5,15 @@
 #   tests/cluster/up.sh [WHERE]     about 20 s; writes WHERE/kubeconfig, by default /tmp/seamline-cluster
 #   tests/cluster/down.sh [WHERE]   ends everything again
 #
-# Everything listens on loopback only. No Services and no DNS: Pods of this project need neither.
+# Everything listens on loopback only. There is no kube-proxy and no DNS; of all Services, Pods reach the one of the
+# Kubernetes API, whose address loopback gets, with a relay behind it.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-$HERE/../../.venv/bin/python}
 W=${1:-${SEAMLINE_CLUSTER_DIR:-/tmp/seamline-cluster}}
 CACHE=${SEAMLINE_CLUSTER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seamline-cluster}
 PORT=${SEAMLINE_CLUSTER_PORT:-26440}
+API=10.96.0.1 # the first address of the Services, which Kubernetes gives to its own
 export PATH=$CACHE/bin:/usr/sbin:/sbin:$PATH
 unset HTTP_PROXY HTTPS_PROXY http_proxy https_proxy
 
@@ -32,7 +34,7 @@ start() { # NAME COMMAND...
 certificate() { # NAME COMMON-NAME ORGANISATION
   openssl req -newkey rsa:2048 -nodes -keyout "$P/$1.key" -subj "/O=$3/CN=$2" -out "$P/$1.csr" 2> /dev/null
   openssl x509 -req -in "$P/$1.csr" -CA "$P/ca.crt" -CAkey "$P/ca.key" -CAcreateserial -days 30 -out "$P/$1.crt" \
-    -extfile <(printf 'subjectAltName=DNS:localhost,DNS:cpu-node,DNS:gpu-node,IP:127.0.0.1') 2> /dev/null
+    -extfile <(printf 'subjectAltName=DNS:localhost,DNS:cpu-node,DNS:gpu-node,IP:127.0.0.1,IP:%s' "$API") 2> /dev/null
 }
 
 kubeconfig() { # NAME
@@ -79,6 +81,8 @@ control_plane() {
     --default-not-ready-toleration-seconds=5 --default-unreachable-toleration-seconds=5
   KUBECONFIG=$W/kubeconfig
   export KUBECONFIG
+  ip address replace "$API/32" dev lo
+  start relay "$PYTHON" "$HERE/relay.py" "$API" 443 127.0.0.1 $((PORT + 2)) "$W" # down.sh knows its own by $W
   timeout 120 sh -c 'until kubectl get --raw /readyz > /dev/null 2>&1; do sleep 0.5; done'
   start controllers kube-controller-manager --kubeconfig="$P/kcm.kubeconfig" --root-ca-file="$P/ca.crt" \
     --service-account-private-key-file="$P/sa.key" --use-service-account-credentials --leader-elect=false \
@@ -96,7 +100,7 @@ node() { # NAME NUMBER KUBELET-FLAGS...
   shift 2
   mkdir -p "$root"/{kubelet,cni,containerd,run,log}
   cat > "$root/cni/10-bridge.conflist" << J
-{"cniVersion": "0.4.0", "name": "$name", "plugins": [{"type": "bridge", "bridge": "smln$number", "isGateway": true,
+{"cniVersion": "0.4.0", "name": "$name", "plugins": [{"type": "bridge", "bridge": "smln$number", "isDefaultGateway": true,
  "ipam": {"type": "host-local", "dataDir": "$root/ipam", "ranges": [[{"subnet": "10.244.$number.0/24"}]]}}]}
 J
   cat > "$root/containerd.toml" << T
@@ -145,7 +149,7 @@ imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
 enforceNodeAllocatable: [pods]
 nodeStatusUpdateFrequency: 4s
-volumeStatsAggPeriod: 0s
+volumeStatsAggPeriod: 5s
 resolvConf: ""
 Y
   cat > "$root/start-containerd" << S
