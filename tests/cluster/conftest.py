@@ -7,6 +7,7 @@ Any other cluster will do for what needs no hand on its nodes, if its nodes see 
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +21,8 @@ from tests.cluster.cluster import Cluster, until
 from tests.cluster.lab import Lab
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs/kubernetes-launcher.md"
+PART = re.compile(r"(<!-- generated: faults -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 NOT_RUN = "not run: no cluster; SEAMLINE_CLUSTER=1 builds one (root, Debian 12), SEAMLINE_KUBECONFIG names one"
 
 
@@ -108,3 +111,25 @@ def lab(cluster: Cluster, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     made = Lab(cluster, cluster.shared / request.node.name.replace("[", "-").replace("]", ""), monkeypatch)
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Rows of the table: what is done, how the attempt is named, what becomes of the run."""
+    rows: list[str] = []
+    yield rows
+    if request.config.getoption("--update-golden"):
+        text = "\n".join(["| what happens | the attempt | the run |", "|---|---|---|", *rows])
+        PAGE.write_text(PART.sub(lambda m: m[1] + text + m[3], PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+@pytest.fixture
+def row(table: list[str], update_golden: bool) -> Callable[[str, str, str], None]:
+    """Takes down a row; the page must have it."""
+
+    def take(what: str, named: str, then: str) -> None:
+        named = re.sub(r"[a-z0-9-]+-[0-9a-f]{12}-\d+", "P", named)
+        table.append(f"| {what} | {named} | {then} |")
+        assert update_golden or table[-1] in PAGE.read_text(encoding="utf-8"), f"{PAGE.name} is behind: {table[-1]}"
+
+    return take

@@ -10,43 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.engine import kubernetes_launch, pod
-from pipeline.engine.kubernetes_api import Refused, connect
+from pipeline.engine import kubernetes_launch
 from pipeline.engine.states import RunState
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-PAGE = Path(__file__).parents[2] / "docs/kubernetes-launcher.md"
-PART = re.compile(r"(<!-- generated: faults -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 SLEEP = "for i in $(echo 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20); do sleep 10; done"
-
-
-@pytest.fixture(scope="module")
-def table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Rows of the table: what is done, how the attempt is named, what becomes of the run."""
-    rows: list[str] = []
-    yield rows
-    if request.config.getoption("--update-golden"):
-        text = "\n".join(["| what happens | the attempt | the run |", "|---|---|---|", *rows])
-        PAGE.write_text(PART.sub(lambda m: m[1] + text + m[3], PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-@pytest.fixture
-def row(table: list[str], update_golden: bool) -> Callable[[str, str, str], None]:
-    """Takes down a row; the page must have it."""
-
-    def take(what: str, named: str, then: str) -> None:
-        named = re.sub(r"[a-z0-9-]+-[0-9a-f]{12}-\d+", "P", named)
-        table.append(f"| {what} | {named} | {then} |")
-        assert update_golden or table[-1] in PAGE.read_text(encoding="utf-8"), f"{PAGE.name} is behind: {table[-1]}"
-
-    return take
 
 
 def one_failure(lab: Any) -> tuple[str, str]:
@@ -73,33 +47,6 @@ def again(lab: Any, shells: Any, first: str, place: Callable[[Any], Any] = lambd
         place(shells.task(shells.ONCE.format(first=first), mark))
 
     return shells.compiled(pipeline)  # type: ignore[no-any-return]
-
-
-def test_every_call_of_the_launcher_is_allowed_by_the_role_that_is_shipped(lab: Any, shells: Any, until: Any) -> None:
-    cluster, chosen = connect(lab.place), "calls=yes"
-    container = {"name": pod.CONTAINER, "image": shells.IMAGE, "command": ["echo", "heard"]}
-    metadata = {"name": "calls", "labels": {"calls": "yes"}}
-    spec = {"restartPolicy": "Never", "containers": [container]}
-    cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-    until(lambda: cluster.pod("calls")["status"]["phase"] == "Succeeded", "the Pod has ended")
-    assert [made["metadata"]["name"] for made in cluster.pods(chosen)[0]] == ["calls"]
-    with closing(cluster.changes(chosen, "")) as changes:
-        assert next(changes)[0] == "ADDED"
-    assert b"".join(cluster.log("calls", follow=False)) == b"heard\n"
-    assert "Scheduled" in [reason for reason, _ in cluster.events("calls")]
-    assert cluster.access_modes("state") == ["ReadWriteMany"]
-    cluster.delete("calls", 1)
-
-
-def test_the_role_that_is_shipped_allows_nothing_beside_it(lab: Any) -> None:
-    cluster = connect(lab.place)
-    for path in (
-        f"/api/v1/namespaces/{lab.place.namespace}/secrets",
-        "/api/v1/namespaces/default/pods",
-        "/api/v1/nodes",
-    ):
-        with pytest.raises(Refused, match="seamline-console.* cannot list"):
-            cluster.ask("GET", path)
 
 
 def test_gpu_tasks_land_on_the_gpu_node_and_queue_for_it_and_cpu_tasks_never_do(
