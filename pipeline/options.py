@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from pipeline.errors import PipelineError
 
@@ -117,7 +118,8 @@ def endpoint_options(required: bool = False) -> Callable[[F], F]:
         def with_host(
             *args: Any, host: str | None, auth: str, token_file: Path | None, namespace: str, **options: Any
         ) -> Any:
-            known = Host(host, auth, namespace, token_file) if host is not None else None
+            how = _beside_token(auth) if token_file else auth
+            known = Host(host, how, namespace, token_file) if host is not None else None
             return command(*args, host=known, **options)
 
         address = click.option(
@@ -130,6 +132,12 @@ def endpoint_options(required: bool = False) -> Callable[[F], F]:
         return cast(F, address(auth_option(token_option(namespace_option(with_host)))))
 
     return decorate
+
+
+def _beside_token(auth: str) -> str:
+    """`--auth` beside a `--token-file`, which wins over a login from the environment other than IAP's."""
+    source = click.get_current_context().get_parameter_source("auth")
+    return "" if source is ParameterSource.ENVIRONMENT and not auth.startswith("iap:") else auth
 
 
 def kfp_options(command: F) -> F:

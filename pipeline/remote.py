@@ -22,7 +22,7 @@ from pipeline.engine.rerun import typed_overrides
 from pipeline.engine.tree import Facts
 from pipeline.errors import PipelineError
 from pipeline.remote_auth import Login
-from pipeline.remote_connection import Connection, Unreachable, id_of, named
+from pipeline.remote_connection import Connection, Unreachable, found_or_made, id_of, named
 from pipeline.remote_logs import Made, made_in, nodes_of, recorded
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
@@ -221,9 +221,15 @@ class Endpoint:
         name = name or (DEFAULT_EXPERIMENT if self._namespace else "")
         if not name:
             return ""
-        known = self._connection.get("/experiments", filter=named(name), **self._own()).get("experiments", [])
-        made = known[0] if known else self._connection.post("/experiments", {"display_name": name, **self._own()})
-        return id_of(made, "experiment_id")
+
+        def find() -> str:
+            known = self._connection.get("/experiments", filter=named(name), **self._own()).get("experiments", [])
+            return id_of(known[0], "experiment_id") if known else ""
+
+        def make() -> str:
+            return id_of(self._connection.post("/experiments", {"display_name": name, **self._own()}), "experiment_id")
+
+        return found_or_made(find, make)
 
     def _own(self) -> dict[str, str]:
         return {"namespace": self._namespace} if self._namespace else {}

@@ -100,7 +100,7 @@ def login_of(auth: str, token: Path | None, host: str) -> Login | None:
     if not auth.startswith("iap:"):
         raise PipelineError(
             f"--token-file {token} goes with --auth iap:CLIENT_ID only, not with {auth.partition(':')[0]}; "
-            "give one of the two (SEAMLINE_AUTH counts as --auth)"
+            "give one of the two"
         )
     return replace(gate, header="proxy-authorization", fix=f"{gate.fix}; {inner.fix}", behind=inner)
 
@@ -165,16 +165,18 @@ def iap(client_id: str, kfp_folder: Path = KFP_FOLDER, tokens: str = GOOGLE_TOKE
 
 
 def _dex(host: str, path: Path) -> Login:
-    user, _, password = _read(path).partition("\n")
-    if not password.strip():
+    lines = [line.strip() for line in _read(path).splitlines()]
+    if len(lines) not in (2, 3) or not all(lines):
         raise PipelineError(
-            f"--auth dex:{path} needs two lines in the file: the user's e-mail address and the password"
+            f"--auth dex:{path} needs two lines in the file: the user's e-mail address and the password; and in a "
+            "third one the host of a Dex that is not at the endpoint's own"
         )
+    user, password, dex_host = (*lines, "")[:3]
     kept: dict[str, str] = {}
 
     def fetch(fresh: bool) -> str:
         if fresh or not kept:
-            kept["cookie"] = dex.session(host, user.strip(), password.strip())
+            kept["cookie"] = dex.session(host, user, password, dex_host)
         return kept["cookie"]
 
     return Login(fetch, f"check the user and the password in {path}", header="cookie", prefix="")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -56,6 +56,8 @@ class Connection:
     def look(self, path: str) -> dict[str, Any]:
         """What another API than KFP's says at the same address; empty where there is none."""
         answer = self.send("GET", path)
+        if is_refusal(answer):
+            raise PipelineError(self._refusal(answer))
         return (_object(answer) if answer.is_success else None) or {}
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -160,6 +162,28 @@ def id_of(body: Mapping[str, Any], key: str) -> str:
     if not body.get(key):
         raise PipelineError(f"the answer has no {key}; check that --host is an endpoint of KFP 2 (v2beta1)")
     return str(body[key])
+
+
+def found_or_made(find: Callable[[], str], make: Callable[[], str]) -> str:
+    """The id of what there may be one of only; looked for again when somebody else has made it meanwhile.
+
+    Args:
+        find: gives the id, empty while there is none.
+        make: makes one and gives its id.
+
+    Raises:
+        Conflict: the endpoint has it, and does not show it.
+    """
+    found = find()
+    if found:
+        return found
+    try:
+        return make()
+    except Conflict:
+        found = find()
+        if not found:
+            raise
+        return found
 
 
 def _object(answer: httpx.Response) -> dict[str, Any] | None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from pipeline import code_identity
 from pipeline.engine import ir, irtext
-from pipeline.errors import Conflict
-from pipeline.remote_connection import Connection, id_of, named
+from pipeline.remote_connection import Connection, found_or_made, id_of, named
 
 
 @dataclass(frozen=True)
@@ -34,21 +33,25 @@ def find_or_upload(connection: Connection, text: str, namespace: str = "") -> Ve
     """The version of a compiled pipeline; pipeline and version are made where they are missing."""
     pipeline_id = _pipeline(connection, irtext.read(text).name, namespace)
     name = name_of(text)
-    found = _version(connection, pipeline_id, name)
-    if not found:
-        try:
-            made = connection.upload("/pipelines/upload_version", text, name=name, pipelineid=pipeline_id)
-            found = id_of(made, "pipeline_version_id")
-        except Conflict:  # somebody else has uploaded the same meanwhile
-            found = _version(connection, pipeline_id, name)
-    return Version(pipeline_id, found)
+
+    def upload() -> str:
+        made = connection.upload("/pipelines/upload_version", text, name=name, pipelineid=pipeline_id)
+        return id_of(made, "pipeline_version_id")
+
+    return Version(pipeline_id, found_or_made(lambda: _version(connection, pipeline_id, name), upload))
 
 
 def _pipeline(connection: Connection, name: str, namespace: str) -> str:
     own = {"namespace": namespace} if namespace else {}
-    found = connection.get("/pipelines", filter=named(name), **own).get("pipelines", [])
-    made = found[0] if found else connection.post("/pipelines", {"name": name, "display_name": name, **own})
-    return id_of(made, "pipeline_id")
+
+    def find() -> str:
+        found = connection.get("/pipelines", filter=named(name), **own).get("pipelines", [])
+        return id_of(found[0], "pipeline_id") if found else ""
+
+    def make() -> str:
+        return id_of(connection.post("/pipelines", {"name": name, "display_name": name, **own}), "pipeline_id")
+
+    return found_or_made(find, make)
 
 
 def _version(connection: Connection, pipeline_id: str, name: str) -> str:

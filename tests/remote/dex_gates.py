@@ -1,16 +1,28 @@
 """The two gates that Kubeflow has had before Dex: oidc-authservice, which leads there, and oauth2-proxy, which asks."""
 
+from abc import ABC, abstractmethod
 from urllib.parse import quote, urlencode
 
-from tests.remote.gates import LOGIN_PAGE, Asked, Kfp, Told
+from tests.remote.gates import Asked, Kfp, Told
 
 SECRET_STATE = "SECRETSTATE"
 BUTTON_PAGE = "<!doctype html><title>Sign In</title><form method='GET' action='/oauth2/start'></form>"
+FORM_PAGE = (
+    "<!doctype html><title>dex</title><form method='post' action='/dex/auth/local/login'>"
+    "<input required id='login' name='login' type='text'><INPUT id=password name=password type=password /></form>"
+)
 APPROVAL_PAGE = "<!doctype html><title>Grant Access</title><form method='post'></form>"
 
 
 class Dex:
-    """Dex's own pages, which lead back to a gate's callback. `asks`: shows the page on which a login is approved."""
+    """Dex's own pages, which lead back to a gate's callback. `asks`: shows the page on which a login is approved.
+
+    Attributes:
+        address: of a Dex with a site of its own; empty for one behind its gate.
+        gate: the gate's address then.
+    """
+
+    address = gate = ""
 
     def __init__(self, user: str, password: str, asks: bool = False) -> None:
         self.right = {"login": user, "password": password}
@@ -24,18 +36,18 @@ class Dex:
         if asked.path == "/dex/auth/local":
             return Told.to(f"/dex/auth/local/login?back=&{query}")
         if asked.method != "POST":
-            return Told.page(LOGIN_PAGE if asked.path.endswith("/login") else APPROVAL_PAGE)
+            return Told.page(FORM_PAGE if asked.path.endswith("/login") else APPROVAL_PAGE)
         if asked.path == "/dex/approval":
             return self._back(query) if asked.form == {"approval": "approve"} else Told.page(APPROVAL_PAGE)
         if asked.form != self.right:
-            return Told.page()
+            return Told.page(FORM_PAGE)
         return Told.to(f"/dex/approval?req=1&{query}") if self.asks else self._back(query)
 
     def _back(self, query: str) -> Told:
-        return Told.to(f"/oauth2/callback?code=SECRETCODE&{query}")
+        return Told.to(f"{self.gate}/oauth2/callback?code=SECRETCODE&{query}")
 
 
-class Gate:
+class Gate(ABC):
     """What the two have in common. `sessions` are those that the gate still knows."""
 
     cookie = ""
@@ -46,7 +58,7 @@ class Gate:
         self.logins = 0
 
     def answer(self, asked: Asked) -> Told:
-        if asked.path.startswith("/dex/"):
+        if asked.path.startswith("/dex/") and not self.dex.address:
             return self.dex.answer(asked)
         if asked.path.startswith("/oauth2/"):
             return self.login(asked)
@@ -54,11 +66,11 @@ class Gate:
             return self.refuse(asked)
         return Told.page("<title>Kubeflow</title>") if asked.path == "/" else self.kfp.answer(asked)
 
-    def login(self, asked: Asked) -> Told:
-        raise NotImplementedError
+    @abstractmethod
+    def login(self, asked: Asked) -> Told: ...
 
-    def refuse(self, asked: Asked) -> Told:
-        raise NotImplementedError
+    @abstractmethod
+    def refuse(self, asked: Asked) -> Told: ...
 
     def opened(self) -> str:
         """The `Set-Cookie` of a new session."""
@@ -76,7 +88,7 @@ class AuthService(Gate):
         return Told.to("/", **{"set-cookie": self.opened()})
 
     def refuse(self, asked: Asked) -> Told:
-        return Told.to(f"/dex/auth?client_id=kubeflow&state={SECRET_STATE}")
+        return Told.to(f"{self.dex.address}/dex/auth?client_id=kubeflow&state={SECRET_STATE}")
 
 
 class OAuth2Proxy(Gate):
@@ -96,7 +108,7 @@ class OAuth2Proxy(Gate):
         csrf = f"{self.cookie}_csrf"
         if asked.path == "/oauth2/start":
             back = quote(asked.query["rd"][0])
-            where = f"/dex/auth?client_id=kubeflow-oidc-authservice&state={SECRET_STATE}:{back}"
+            where = f"{self.dex.address}/dex/auth?client_id=kubeflow-oidc-authservice&state={SECRET_STATE}:{back}"
             return Told.to(where, **{"set-cookie": f"{csrf}={SECRET_STATE}; Path=/; HttpOnly"})
         state, _, back = asked.query.get("state", [""])[0].partition(":")
         if asked.path != "/oauth2/callback" or state != cookies(asked).get(csrf, "none"):

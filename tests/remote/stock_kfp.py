@@ -129,6 +129,9 @@ class StockKfp:
             body = await request.json()
             if kind == "experiments" and self.multi_user and not body.get("namespace"):
                 return invalid(f"An experiment cannot have an empty namespace {MULTI_USER}")
+            own = (body["display_name"], self._namespace(body))
+            if own in [(one["display_name"], self._namespace(one)) for one in self.kept[kind].values()]:
+                return JSONResponse({"code": 6, "message": "already exists", "details": []}, 409)
             return JSONResponse(self.kept[kind][self._keep(kind, id_name, body)])
 
         return made

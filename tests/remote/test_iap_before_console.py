@@ -17,7 +17,7 @@ from pipeline.server.app import create_app
 from pipeline.server.guard import Access
 from pipeline.server.services import Services
 from pipeline.serving import domain
-from tests.remote.gates import CLIENT_ID, TOKEN, Asked, Google, Iap, Site, Told, endpoint
+from tests.remote.gates import CLIENT_ID, TOKEN, Asked, Google, Iap, Kfp, Site, Told, endpoint
 
 pytestmark = pytest.mark.usefixtures("nothing_of_this_machine")
 
@@ -83,3 +83,19 @@ def test_a_token_beside_another_login_than_iaps_is_refused_in_one_line(auth: str
         endpoint("http://127.0.0.1:9", auth.replace("FILE", str(file)), token)
     assert "goes with --auth iap:CLIENT_ID only, not with " + auth.partition(":")[0] in str(refused.value)
     assert "\n" not in str(refused.value) and "a-secret" not in str(refused.value)
+
+
+def test_a_token_file_wins_over_another_login_in_the_environment(
+    gate: Site, token: Path, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["runs", "--token-file", str(token), "--json", "--host"]
+    monkeypatch.setenv("SEAMLINE_AUTH", f"cookie:{token}")
+    open_one = site(Kfp().answer)
+    told = CliRunner().invoke(main, [*words, open_one.address])
+    assert told.exit_code == 0, told.output
+    assert open_one.seen[0].headers["authorization"] == f"Bearer {TOKEN}" and "cookie" not in open_one.seen[0].headers
+    told = CliRunner().invoke(main, [*words, open_one.address, "--auth", f"cookie:{token}"])
+    assert told.exit_code == 2 and "goes with --auth iap:CLIENT_ID only, not with cookie" in told.output
+    monkeypatch.setenv("SEAMLINE_AUTH", f"iap:{CLIENT_ID}")
+    told = CliRunner().invoke(main, [*words, gate.address])
+    assert (told.exit_code, told.output.strip()) == (0, "[]")

@@ -12,12 +12,13 @@ from pipeline.cli import main
 from pipeline.engine.launch import ProcessLauncher
 from pipeline.engine.runner import Engine
 from pipeline.engine.store import Store
+from pipeline.errors import PipelineError
 from pipeline.remote import Endpoint
 from pipeline.server.app import create_app
 from pipeline.server.guard import Access
 from pipeline.server.services import Services
 from pipeline.serving import domain
-from tests.remote.gates import Told
+from tests.remote.gates import TOKEN, Told, endpoint
 from tests.remote.stock_kfp import Accepting
 
 LABEL = "Images/skirt/1.jpg,skirt_length_labels,ynnnnn\n"
@@ -31,9 +32,9 @@ def rounds_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setattr(local, "prepare", lambda *_: (given, ""))
 
 
-def ours(state: Path) -> Any:
+def ours(state: Path, token: str = "") -> Any:
     Store.open(state).close()
-    return create_app(Services(state, lambda store: Engine(store, ProcessLauncher()), domain()), Access())
+    return create_app(Services(state, lambda store: Engine(store, ProcessLauncher()), domain()), Access(token))
 
 
 def submit(address: str, *words: str) -> Result:
@@ -60,6 +61,13 @@ def test_a_tunnel_to_a_cluster_gets_none_and_nothing_is_made_there(on_socket: An
 def test_who_knows_that_the_cluster_sees_the_same_folders_says_so(on_socket: Any, tmp_path: Path) -> None:
     told = submit(on_socket(Accepting(tmp_path / "cluster").app), "--shared-paths")
     assert told.exit_code == 0, told.output
+
+
+def test_a_server_of_ours_that_wants_a_token_is_not_taken_for_none(on_socket: Any, tmp_path: Path, token: Path) -> None:
+    address = on_socket(ours(tmp_path / "state", TOKEN))
+    with pytest.raises(PipelineError, match=r"does not accept who we are \(401\); say who you are with --auth"):
+        Endpoint(address).shares_files()
+    assert endpoint(address, f"token:{token}").shares_files()
 
 
 def test_a_watcher_sends_none_through_a_tunnel_either(on_socket: Any, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,12 @@ import pytest
 
 from pipeline.remote import Endpoint
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_of_this_machine")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("nothing_of_this_machine"),
+]
+START_S = 120.0
 ROOT = Path(__file__).parents[2]
 TINY = {
     "data.images": 60,
@@ -24,15 +31,35 @@ TINY = {
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "pipeline", "serve", "--port", "0", "--state", str(tmp_path / "served")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path) as process:
+    words = ["-m", "pipeline", "serve", "--port", "0", "--state", str(tmp_path / "served")]
+    with served(tmp_path, *words) as address:
+        yield address
+
+
+@contextmanager
+def served(folder: Path, *words: str) -> Iterator[str]:
+    """The address of a server; what it says goes into a file, since a pipe that nobody reads stops it one day."""
+    said = folder / "said"
+    with (
+        said.open("w") as stderr,
+        subprocess.Popen([sys.executable, *words], stderr=stderr, env=environment(), cwd=folder) as process,
+    ):
         try:
-            assert process.stderr is not None
-            words = process.stderr.readline().split()
-            assert words[:1] == ["console"], process.stderr.read()
-            yield words[1]
+            yield console(process, said)
         finally:
             process.terminate()
+
+
+def console(process: "subprocess.Popen[bytes]", said: Path) -> str:
+    """The address in the line that the server says when it listens."""
+    ends = time.monotonic() + START_S
+    while time.monotonic() < ends and process.poll() is None:
+        lines = [line.split() for line in said.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        found = [words[1] for words in lines if words[:1] == ["console"]]
+        if found:
+            return found[0]
+        time.sleep(0.1)
+    pytest.fail(f"the server does not say where its console is; it says: {said.read_text()}")
 
 
 def environment() -> dict[str, str]:
@@ -51,6 +78,17 @@ def states(address: str, run_id: str) -> dict[str, str]:
     code, told = seamline(address, "show", run_id)
     assert code == 0
     return {task["name"]: task["state"] for task in told["tasks"]}
+
+
+def test_a_server_that_says_more_than_a_pipe_holds_is_met_and_one_that_does_not_start_fails_the_test(tmp_path):
+    warns = "import sys; print('warning\\n' * 50_000, 'console http://h', sep='', file=sys.stderr, flush=True); "
+    with served(tmp_path, "-c", warns + "__import__('time').sleep(600)") as address:
+        assert address == "http://h"
+    with (
+        pytest.raises(pytest.fail.Exception, match="it says: no port is free"),
+        served(tmp_path, "-c", "exit('no port is free')"),
+    ):
+        pass
 
 
 def test_a_small_run_fails_is_shown_and_goes_on(address, machine, mended_ir, tmp_path):

@@ -57,22 +57,51 @@ def test_another_recipe_and_other_code_are_other_versions_of_the_same_pipeline(c
     assert all(name.startswith("demo-") and len(name) == len("demo-") + 12 for name in versions(cluster))
 
 
-def test_who_uploads_at_the_same_moment_finds_the_others_version(client, cluster, recipes):
-    connection = Connection("http://cluster", client=client)
-    made = remote_versions.find_or_upload(connection, recipes["one"])
-    hidden = cluster.kept["versions"].copy()
-    looks = []
+class Racer:
+    """A client whose first look at one kind of things was too early: somebody else has made one since.
 
-    def late(request):
-        looks.append(request.url.path)
-        if request.url.path.endswith("/versions") and len([p for p in looks if p.endswith("/versions")]) == 1:
-            return httpx.Response(200, json={})  # it was not there yet when we looked
-        answer = client.request(request.method, str(request.url), content=request.content, headers=request.headers)
-        return httpx.Response(answer.status_code, json=answer.json())
+    Attributes:
+        kind: last part of the path of what it looks at.
+        is_blind: it never gets to see them.
+    """
 
-    racing = Connection("http://cluster", client=httpx.Client(transport=httpx.MockTransport(late), base_url="http://c"))
-    assert remote_versions.find_or_upload(racing, recipes["one"]) == made
-    assert cluster.kept["versions"] == hidden
+    def __init__(self, client: TestClient, kind: str, is_blind: bool = False) -> None:
+        self.behind, self.kind, self.is_blind = client, kind, is_blind
+        self.looks = 0
+        self.client = httpx.Client(transport=httpx.MockTransport(self.answer), base_url="http://c")
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and request.url.path.endswith(f"/{self.kind}"):
+            self.looks += 1
+            if self.looks == 1 or self.is_blind:
+                return httpx.Response(200, json={})
+        there = self.behind.request(request.method, str(request.url), content=request.content, headers=request.headers)
+        return httpx.Response(there.status_code, json=there.json())
+
+
+@pytest.mark.parametrize("kind", ["pipelines", "versions"])
+def test_who_uploads_at_the_same_moment_finds_what_the_other_has_made(client, cluster, recipes, kind):
+    made = remote_versions.find_or_upload(Connection("http://cluster", client=client), recipes["one"])
+    kept = {kind: there.copy() for kind, there in cluster.kept.items()}
+    racing = Racer(client, kind)
+    assert remote_versions.find_or_upload(Connection("http://c", client=racing.client), recipes["one"]) == made
+    assert cluster.kept == kept and racing.looks == 2
+
+
+def test_who_makes_an_experiment_at_the_same_moment_runs_in_the_others(client, cluster, machine, rounds_ir):
+    parameters = {"counter": str(machine.counter)}
+    Endpoint("http://cluster", client=client).submit(rounds_ir, parameters, "first", experiment="tries")
+    racing = Racer(client, "experiments")
+    there = Endpoint("http://c", client=racing.client)
+    assert there.run(there.submit(rounds_ir, parameters, "second", experiment="tries")).state == "SUCCEEDED"
+    assert len(cluster.kept["experiments"]) == 1 and racing.looks == 2
+
+
+def test_what_is_there_and_is_not_shown_is_told_as_the_endpoint_tells_it(client, recipes):
+    remote_versions.find_or_upload(Connection("http://cluster", client=client), recipes["one"])
+    blind = Racer(client, "versions", is_blind=True)
+    with pytest.raises(PipelineError, match="refused pipelines/upload_version: already exists"):
+        remote_versions.find_or_upload(Connection("http://c", client=blind.client), recipes["one"])
 
 
 def test_a_run_of_a_version_names_it_and_one_of_its_tasks_is_repeated(endpoint, cluster, machine, rounds_ir):
