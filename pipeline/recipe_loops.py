@@ -13,6 +13,7 @@ from pipeline.recipe_steps import FILES_DIGEST, GROUPS, groups_in, tables_of
 from pipeline.recipe_tables import Generations
 
 _SHOWN = 3  # classes in a message
+_FORMER_NAMES = {"cifar10": "object_labels", "caltech256": "category_labels"}  # of a data set's attribute
 
 Item = dict[str, Any]
 START = "start"  # the champion's checkpoint by attribute, which only the first training takes up
@@ -38,20 +39,34 @@ def with_classes(recipe: Recipe, told: Iterable[Mapping[str, Any]]) -> list[Item
 
     Args:
         recipe: its attributes.
-        told: `{"name", "classes"}` of the data set's attributes.
+        told: `{"name", "classes"}` of the data set's attributes, and `"named": False` where the classes are mere
+            numbers: these a recipe may name.
 
     Raises:
-        RecipeError: the recipe itself gives other classes, or the same in another order.
+        RecipeError: the recipe itself gives other classes, or the same in another order, or not as many names as there
+            are numbers; or it knows the data set's attribute by a former name only.
     """
-    known = {item["name"]: list(item["classes"]) for item in told}
-    for item in recipe.attributes:
-        own, classes = item.get("classes"), known.get(item["name"])
-        if own and classes and own != classes:
-            raise RecipeError(
-                f"attributes.{item['name']}.classes is {_listed(own)}, but data set {recipe.data.dataset} has "
-                f"{_listed(classes)}; leave classes out, the data set names its own"
-            )
-    return [item | {"classes": known[item["name"]]} if item["name"] in known else item for item in recipe.attributes]
+    known = {item["name"]: item for item in told}
+    wanted, former = {item["name"] for item in recipe.attributes}, _FORMER_NAMES.get(recipe.data.dataset)
+    if former in wanted and not wanted & known.keys():
+        raise RecipeError(
+            f"attributes.{former}: data set {recipe.data.dataset} calls it {', '.join(known)} now; rename it so"
+        )
+    return [
+        item | {"classes": _classes(recipe, item, known[item["name"]])} if item["name"] in known else item
+        for item in recipe.attributes
+    ]
+
+
+def _classes(recipe: Recipe, item: Item, told: Mapping[str, Any]) -> list[str]:
+    classes: list[str] = list(told["classes"])
+    own: list[str] = item.get("classes") or classes
+    where = f"attributes.{item['name']}.classes is {_listed(own)}, but data set {recipe.data.dataset} has"
+    if told.get("named", True) and own != classes:
+        raise RecipeError(f"{where} {_listed(classes)}; leave classes out, the data set names its own")
+    if len(own) != len(classes):
+        raise RecipeError(f"{where} {len(classes)} classes, {_listed(classes)}; name each, or leave classes out")
+    return own
 
 
 def _listed(classes: list[str]) -> str:

@@ -7,7 +7,7 @@ cannot be followed without end, or at all, is told with its reason.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from components.artifacts import storage
@@ -22,24 +22,39 @@ class Unread(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Files, and what else lies there but cannot be read; relative names, sorted, hidden ones left out."""
+    """Files, and what else lies there but cannot be read; relative names, sorted by folder, hidden ones left out."""
 
     files: list[Entry]
     unread: list[Unread]
 
 
-def look(uri: str) -> Look:
-    """All files below a folder (or `gs://` prefix, which has no links); none where it does not exist."""
+def look(uri: str, folders: Sequence[str] = ()) -> Look:
+    """All files below a folder (or `gs://` prefix, which has no links); none where it does not exist.
+
+    Args:
+        uri: the folder.
+        folders: where given, those right in it that count, in the order of the result. What is a link is decided from
+            `uri` in either case.
+    """
     if storage.is_remote(uri):
-        return Look(storage.entries(uri), [])
-    found = list(_below(uri, "", is_linked=False))
+        return Look(_remote(uri, folders), [])
+    place = {name: number for number, name in enumerate(folders)}
+    found = sorted(
+        _below(uri, "", folders, is_linked=False),
+        key=lambda item: (place.get(item.name.partition("/")[0], 0), item.name),
+    )
     return Look(
-        sorted(item for item in found if isinstance(item, Entry)),
-        sorted(item for item in found if isinstance(item, Unread)),
+        [item for item in found if isinstance(item, Entry)],
+        [item for item in found if isinstance(item, Unread)],
     )
 
 
-def _below(folder: str, prefix: str, *, is_linked: bool) -> Iterator[Entry | Unread]:
+def _remote(uri: str, folders: Sequence[str]) -> list[Entry]:
+    parts = [(f"{folder}/", storage.join(uri, folder)) for folder in folders] or [("", uri)]
+    return [entry._replace(name=prefix + entry.name) for prefix, part in parts for entry in storage.entries(part)]
+
+
+def _below(folder: str, prefix: str, only: Sequence[str] = (), *, is_linked: bool) -> Iterator[Entry | Unread]:
     try:
         items = [item for item in os.scandir(folder) if not item.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):  # never there, or gone since it was listed
@@ -48,7 +63,8 @@ def _below(folder: str, prefix: str, *, is_linked: bool) -> Iterator[Entry | Unr
         yield Unread(prefix.rstrip("/"), f"unreadable folder: {error.strerror}")
         return
     for item in items:
-        yield from _of(item, prefix + item.name, is_linked=is_linked)
+        if not only or item.name in only:
+            yield from _of(item, prefix + item.name, is_linked=is_linked)
 
 
 def _of(item: os.DirEntry[str], name: str, *, is_linked: bool) -> Iterator[Entry | Unread]:

@@ -65,16 +65,19 @@ def asked(structs: list[Any]) -> dict[str, dict[str, Any]]:
     return wanted
 
 
-def with_task(name: str, struct: dict[str, Any], found: Sequence[str], *, several: bool = False) -> Attribute:
+def with_task(
+    name: str, struct: dict[str, Any], found: Sequence[str], *, several: bool = False, in_order: bool = False
+) -> Attribute:
     """The attribute that a struct asks for, on data whose classes are known.
 
     Args:
         name: of the attribute.
         struct: the recipe's: classes, ordinal, task; `auto` is multi_label where pictures have several classes or none,
             else binary for two classes and one_of_k for more.
-        found: the classes that occur, for a struct that gives none; their order is nobody's ranking, so that ranks
-            (`task = "ordinal"`, or another with `ordinal = true`) are refused without classes.
+        found: the classes that occur, for a struct that gives none.
         several: whether any picture has several certain classes, or none.
+        in_order: whether the data itself says the order of `found`. Otherwise it is nobody's ranking, so that ranks
+            (`task = "ordinal"`, or another with `ordinal = true`) are refused without classes.
 
     Raises:
         SettingsError: a task that nobody knows, one that does not go with the classes given, or ranks without an order.
@@ -90,7 +93,7 @@ def with_task(name: str, struct: dict[str, Any], found: Sequence[str], *, severa
     if len(classes) < 2:
         raise DataError(f"attribute {name!r} has {len(classes)} class(es): {list(classes)}; expected two or more")
     is_ranked = task == tasks.ORDINAL or bool(struct.get("ordinal"))
-    if is_ranked and not struct.get("classes"):
+    if is_ranked and not (in_order or struct.get("classes")):
         asked = "task=ordinal" if task == tasks.ORDINAL else "ordinal=true"
         raise SettingsError(f"attribute {name!r}: {asked} needs classes, the lowest first; found: {list(classes)}")
     if task == "auto":
@@ -126,7 +129,7 @@ def _settled(name: str, struct: dict[str, Any], lengths: Counter[int]) -> Attrib
     table = known().get(name)
     if table:
         struct = {"ordinal": table.ordinal} | struct | {"classes": struct.get("classes") or table.classes}
-    return with_task(name, struct, [str(i) for i in range(usual)])
+    return with_task(name, struct, [str(i) for i in range(usual)], in_order=True)
 
 
 def _classes(name: str, struct: dict[str, Any]) -> tuple[str, ...]:

@@ -149,7 +149,7 @@ def _misplaced(line: _Line, kind: str, path: str) -> str:
         return f"unknown split: {line.split!r}; expected train, val, test or pool"
     if not path:
         return "path leaves the round's folder: give one inside it"
-    return "" if line.round.has(path) or kind == "test" else f"missing file: no {path}"
+    return "" if kind == "test" else line.round.absence(path)
 
 
 def _repeated(

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from components.artifacts import storage
+from components.errors import DataError
 from components.ingest import attributes, labels
 from components.ingest.rows import Reading, Rejected, Round, Row, unread
 
 _CSV = re.compile(
     r"(?:(?P<base>[^/]+)/)?(?:(?P<labels>Annotations/[^/]+\.csv)|(?P<question>Tests/question\.csv))", re.I
 )
+_TABLES = re.compile(r"(?:[^/]+/)?(?:Annotations|Tests)(?:/.*)?", re.I)
 _POOL = re.compile(r"(?:[^/]+/)?Pool/", re.I)
 
 
@@ -45,8 +47,8 @@ class _Line(NamedTuple):
 
 
 def recognises(round: Round) -> bool:
-    """True if the round's folder has a label or question file where the contest puts it."""
-    return any(_CSV.fullmatch(name) for name in round.files)
+    """True if the round's folder has a label or question file where the contest puts it, be it one not to be read."""
+    return any(_CSV.fullmatch(name) for name in (*round.files, *(item.name for item in round.unread)))
 
 
 def read(rounds: list[Round], structs: list[Any]) -> Reading:
@@ -57,7 +59,8 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
         structs: the recipe's attributes, see `attributes.settle`.
 
     Raises:
-        DataError: no labelled row at all, or none for an attribute that was asked for.
+        DataError: no labelled row at all, or none for an attribute that was asked for; or labels or questions lie where
+            they cannot be read, so that nobody knows how many.
     """
     notes: list[str] = []
     lines = [line for round in rounds for line in _lines(round, notes)]
@@ -69,7 +72,8 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
             if not line.is_question:
                 clerk.take(line)
         reading.rows.extend(_pool(round, reading))
-        reading.rejected.extend(refused for refused in unread(round, "") if _POOL.match(f"{refused.image_id}/"))
+        named = {inside(line.base, line.fields[0]) for line in here}  # these have the reason in their own row
+        reading.rejected.extend(refused for refused in unread(round, "") if refused.image_id not in named)
         for line in here:
             if line.is_question:
                 clerk.take(line)
@@ -77,6 +81,9 @@ def read(rounds: list[Round], structs: list[Any]) -> Reading:
 
 
 def _lines(round: Round, notes: list[str]) -> Iterator[_Line]:
+    for name, reason in round.unread:
+        if _TABLES.fullmatch(name) or name in round.folders:
+            raise DataError(f"{round.name}/{name} cannot be read: {reason}; labels and questions lie there: mend it")
     for name in round.files:
         match = _CSV.fullmatch(name)
         if not match:
@@ -160,8 +167,8 @@ class _Clerk:
         wrong = labels.fault(line.label, self.reading.attributes[line.attribute]) if line.label else ""
         if wrong:
             return wrong
-        if not line.round.has(path):
-            return f"missing file: no {path}"
+        if absent := line.round.absence(path):
+            return absent
         # A repeat with another label is no repeat but a conflict, and is settled as one.
         return self._repeated(
             (line.round.number, path, line.attribute, line.label), "duplicate row: the first one counts"

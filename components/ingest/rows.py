@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from components.artifacts import round_files, storage
@@ -88,16 +89,16 @@ class Round:
         found = [entry.name for entry in self._look.files if self._includes(entry.name)]
         if not found:
             raise DataError(f"round {self.name!r}: no file under {self.uri!r}; check the address")
-        return found
+        return sorted(found)
 
-    @property
+    @cached_property
     def unread(self) -> list[Unread]:
         """What lies there besides and cannot be read: broken links, links in a circle, and the like."""
         return [item for item in self._look.unread if self._includes(item.name)]
 
     @cached_property
     def _look(self) -> Look:
-        return round_files.look(self.uri)
+        return round_files.look(self.uri, self.folders)
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -115,9 +116,18 @@ class Round:
     def _includes(self, path: str) -> bool:
         return not _HIDDEN.search(path) and (not self.folders or path.split("/")[0] in self.folders)
 
-    def has(self, path: str) -> bool:
-        """True if the file is part of the round. What is not listed is not: the round's digest does not know it."""
-        return path in self._names
+    def absence(self, path: str) -> str:
+        """Why a file is not part of the round, or "". What is not listed is not: the digest does not know it."""
+        if path in self._names:
+            return ""
+        if hidden := _HIDDEN.search(path):
+            return f"hidden: what {'begins with a dot' if hidden[2] == '.' else 'lies in __MACOSX'} is not read"
+        holding = [path, *(str(folder) for folder in PurePosixPath(path).parents)]
+        return next((self._reasons[name] for name in holding if name in self._reasons), f"missing file: no {path}")
+
+    @cached_property
+    def _reasons(self) -> dict[str, str]:
+        return {item.name: item.reason for item in self.unread}
 
 
 def unread(round: Round, attribute: str) -> Iterator[Rejected]:

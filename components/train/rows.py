@@ -52,18 +52,26 @@ def choose_groups(available: Sequence[str], settings: Settings, phase: str) -> G
     return groups
 
 
-def scale_of_numbers(inputs: str, groups: Groups) -> list[float]:
+def labelled_pictures(inputs: str, groups: Groups, settings: Settings) -> view_index.Records:
+    """The labelled pictures to learn from; those without weight are none."""
+    found = view_index.find(inputs, groups.train, settings.views or shards.read_shards_index(inputs)["views"])
+    return found.take(found.weight > 0)
+
+
+def scale_of_numbers(labelled: view_index.Records) -> list[float]:
     """Mean and spread of the numbers that are learnt from: those of the pictures that judge have no part in them."""
-    found = view_index.find(inputs, groups.train, [])
-    values = targets.numbers([str(label) for label in found.label[found.weight > 0]])
+    values = targets.numbers([str(label) for label in labelled.label])
     return [float(values.mean()), float(values.std()) or 1.0]
 
 
-def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str, task: Task) -> TrainingSet:
+def training_set(
+    inputs: str, labelled: view_index.Records, groups: Groups, settings: Settings, pseudo: str, task: Task
+) -> TrainingSet:
     """Everything to learn from: labelled rows with their own weight, pseudo rows with at most theirs.
 
     Args:
         inputs: the shards' reference.
+        labelled: as `labelled_pictures` finds them.
         groups: as `choose_groups` gives them.
         settings: views, target policy, smoothing, memory.
         pseudo: reference of kind pseudo, or empty.
@@ -73,9 +81,6 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str, t
         DataError: a picture, or a duplicate of one, is in the validation fold too.
     """
     index = shards.read_shards_index(inputs)
-    views = settings.views or index["views"]
-    labelled = view_index.find(inputs, groups.train, views)
-    labelled = labelled.take(labelled.weight > 0)
     soft = targets.task_targets(
         task.name, list(labelled.label), settings.targets, smoothing=settings.label_smoothing, ordinal=index["ordinal"]
     )
@@ -83,7 +88,7 @@ def training_set(inputs: str, groups: Groups, settings: Settings, pseudo: str, t
     refuse_leak(labelled, held_out, "labelled")
     weights = labelled.weight
     if pseudo:
-        extra, extra_targets, extra_weights = _pseudo_rows(inputs, pseudo, index, views)
+        extra, extra_targets, extra_weights = _pseudo_rows(inputs, pseudo, index, labelled.views)
         refuse_leak(extra, held_out, "pseudo")
         progress.log(
             f"{len(extra)} pseudo rows" if len(extra) else "the pseudo set is empty: training on labelled rows only"

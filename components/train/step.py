@@ -18,7 +18,7 @@ from components.errors import SettingsError
 from components.train import curves, rows
 from components.train.settings import Inputs, Settings
 from components.train.start import Start, find_start, portable_weights
-from components.vision import gradient_check, inference, learner, memory, tasks, train_loop
+from components.vision import gradient_check, inference, learner, memory, tasks, train_loop, view_index
 from components.vision import model as models
 from components.vision.batches import Order, TrainingSet, in_order
 
@@ -81,9 +81,10 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     index = shards.read_shards_index(inputs.shards)
     groups = rows.choose_groups(list(index["groups"]), settings, inputs.phase)
     start = find_start(inputs, settings, index, groups.valid)
-    task = Task(inputs, settings, index, start, _scale(index, start, inputs, groups))
+    labelled = rows.labelled_pictures(inputs.shards, groups, settings)
+    task = Task(inputs, settings, index, start, _scale(index, start, labelled))
     learner.prepare_tensorflow(inputs.seed)
-    training = rows.training_set(inputs.shards, groups, settings, inputs.pseudo, task.kind)
+    training = rows.training_set(inputs.shards, labelled, groups, settings, inputs.pseudo, task.kind)
     validation = rows.validation_set(inputs.shards, groups, settings, task.kind)
     trained = _train(task, training, validation, outputs.unfinished)
     published, metrics = _publish(task, trained, validation)
@@ -95,13 +96,13 @@ def run(settings: Settings, inputs: Inputs, outputs: entry.Outputs) -> entry.Sum
     return entry.Summary({"checkpoint": published}, {"metrics": shown, "curves": {"checkpoint": published}})
 
 
-def _scale(index: dict[str, Any], start: Start, inputs: Inputs, groups: rows.Groups) -> dict[str, Any]:
+def _scale(index: dict[str, Any], start: Start, labelled: view_index.Records) -> dict[str, Any]:
     """By what is learnt from, or as the start has it: its head speaks in that, and it knew no picture that judges."""
     if tasks.of(index).name != tasks.REGRESSION:
         return {}
     if start.reference:
         return {"scale": reference.read_index(start.reference, checkpoint.KIND)["scale"]}
-    return {"scale": rows.scale_of_numbers(inputs.shards, groups)}
+    return {"scale": rows.scale_of_numbers(labelled)}
 
 
 def _train(

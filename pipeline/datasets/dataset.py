@@ -22,7 +22,8 @@ class DataSet:
         folder: holds one folder a round, the answers and `dataset.json`.
         rounds: `{"name": ..., "uri": absolute folder}`, oldest first.
         answers: the hidden labels of the question rows, in question order, 4 columns, no header.
-        attributes: `{"name", "classes", "ordinal"}`, as a recipe wants them.
+        attributes: `{"name", "classes", "ordinal"}`, as a recipe wants them; with `"named": False` where the classes
+            are mere numbers, which a recipe may name.
     """
 
     folder: Path

@@ -49,7 +49,7 @@ def cut(
     sizes = labelled.Sizes(
         round1 or len(train.labels) - round2 - pool, round2, pool, questions or len(test.labels), seed
     )
-    return labelled.cut(out, "idx", labelled.ATTRIBUTE, classes, train, test, sizes)
+    return labelled.cut(out, "idx", labelled.ATTRIBUTE, classes, train, test, sizes, named=tuple(classes) == FASHION)
 
 
 def read_part(folder: Path, part: str) -> tuple[NDArray[np.uint8], Labels]:

@@ -52,7 +52,15 @@ def arrays(part: str, pixels: Pixels, labels: NDArray[np.integer]) -> Pictures:
 
 
 def cut(
-    out: Path, name: str, attribute: str, classes: Sequence[str], train: Pictures, test: Pictures, sizes: Sizes
+    out: Path,
+    name: str,
+    attribute: str,
+    classes: Sequence[str],
+    train: Pictures,
+    test: Pictures,
+    sizes: Sizes,
+    *,
+    named: bool = True,
 ) -> DataSet:
     """Writes the data set `name`; the same arguments give the same bytes.
 
@@ -64,6 +72,7 @@ def cut(
         train: dealt to the rounds and the pool.
         test: its first pictures are the questions of the newest round.
         sizes: of the places.
+        named: False where the source has no names for its classes, so that `classes` are mere numbers.
 
     Raises:
         PipelineError: there are fewer pictures than asked for.
@@ -88,7 +97,7 @@ def cut(
         if sizes.pool:
             writer.write(folder / newest / "Pool" / attribute, train, dealt[2])
         writer.questions(folder, newest, test, np.arange(sizes.questions))
-        about = {"name": attribute, "classes": list(classes), "ordinal": False}
+        about = {"name": attribute, "classes": list(classes), "ordinal": False} | ({} if named else {"named": False})
         rounds = {"round1": BASE} | ({"round2": ROUND2} if sizes.round2 else {})
         dataset.write_about(folder, rounds, [about], {"dataset": name, **told})
 

@@ -150,14 +150,13 @@ def digest(uri: str, folders: Iterable[str] = ()) -> str:
     Raises:
         RecipeError: nothing is there.
     """
-    roots = [storage.join(uri, folder) for folder in folders] or [uri]
-    listed = [(storage.join(root, name), name) for root in roots for name in _names(root)]
-    files = [(address, name) for address, name in listed if not is_marker(name)]
-    if not files:
+    found = _delivery("", uri, tuple(folders))
+    if not found.entries:
         raise RecipeError(f"{uri} holds no files; check the address of the round")
+    names = [entry.name for entry in found.entries]
     with ThreadPoolExecutor(THREADS) as pool:
-        contents = list(pool.map(content_of, [address for address, _ in files]))
-    return content_digest((name, content) for (_, name), content in zip(files, contents, strict=True))
+        contents = list(pool.map(content_of, [storage.join(uri, name) for name in names]))
+    return content_digest(zip(map(found.content_name, names), contents, strict=True))
 
 
 def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -167,9 +166,8 @@ def attributes_in(rounds: Iterable[Mapping[str, Any]]) -> set[str]:
         if storage.exists(storage.join(round["uri"], TABLE)):
             found |= _columns(storage.join(round["uri"], TABLE)) - _NO_ATTRIBUTES
             continue
-        roots = [storage.join(round["uri"], folder) for folder in round.get("folders", ())] or [round["uri"]]
-        files = [storage.join(root, name) for root in roots for name in _names(root) if _TABLE.search(name)]
-        for file in files:
+        names = [entry.name for entry in round_files.look(round["uri"], round.get("folders", ())).files]
+        for file in (storage.join(round["uri"], name) for name in names if _TABLE.search(name)):
             # Attribute names are ASCII, so any encoding of the rest will do here; ingest reads the files for real.
             rows = csv.reader(_text(file, "latin-1").splitlines())
             found |= {row[1].strip() for row in rows if len(row) > 1}
@@ -188,10 +186,6 @@ def _columns(table: str) -> set[str]:
 def _text(file: str, encoding: str) -> str:
     content = storage.read_bytes(file)
     return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else encoding, errors="replace")
-
-
-def _names(root: str) -> list[str]:
-    return [entry.name for entry in round_files.look(root).files]
 
 
 def content_of(address: str) -> str:
@@ -227,12 +221,7 @@ def _delivered(places: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[Deliv
 
 
 def _delivery(name: str, uri: str, chosen: tuple[str, ...]) -> Delivery:
-    if chosen:
-        listed = [
-            e._replace(name=f"{f}/{e.name}") for f in chosen for e in round_files.look(storage.join(uri, f)).files
-        ]
-    else:
-        listed = round_files.look(uri).files
+    listed = round_files.look(uri, chosen).files
     marker = " ".join(entry.stamp for entry in listed if is_marker(entry.name))
     return Delivery(name, uri, chosen, tuple(entry for entry in listed if not is_marker(entry.name)), marker)
 

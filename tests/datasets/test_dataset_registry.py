@@ -116,8 +116,8 @@ def test_a_source_that_is_gone_is_refused_although_it_was_read_before(tmp_path: 
     [
         ("fashion_mnist", {}, "fashion_mnist-c44c038192d6"),
         ("fashion_mnist", {"source": "/usr/share/datasets/fashion-mnist"}, "fashion_mnist-c44c038192d6"),
-        ("idx", {}, "idx-b4c894793d86"),
-        ("idx", {"source": "mnist"}, "idx-20576c8f8f6f"),
+        ("idx", {}, "idx-7607627142a6"),
+        ("idx", {"source": "mnist"}, "idx-5b5b4dded4f0"),
     ],
 )
 def test_a_data_set_without_a_source_of_its_own_keeps_the_name_that_it_has_in_state_folders(

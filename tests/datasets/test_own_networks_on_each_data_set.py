@@ -120,16 +120,61 @@ def test_a_set_of_any_number_of_classes_is_taken(tmp_path: Path, num_classes: in
     assert given["attributes"][0]["classes"] == [str(number) for number in range(num_classes)]
 
 
-def test_classes_that_contradict_the_data_set_are_refused(tmp_path: Path) -> None:
-    overrides = [f"data.source={digits(tmp_path / 'source')}", f"attributes.class_labels.classes={','.join(GARMENTS)}"]
-    with pytest.raises(RecipeError) as refused:
-        local.prepare(recipe.load("cnn_zoo", overrides), "", tmp_path / "state")
-    assert str(refused.value) == (
-        "attributes.class_labels.classes is T-shirt/top, Trouser, Pullover, … (10), but data set idx has "
-        "0, 1, 2, … (10); leave classes out, the data set names its own"
+def test_numbers_may_be_named_by_the_recipe(tmp_path: Path) -> None:
+    names = ["cat", "dog", "fish"]
+    changes = [f"data.source={digits(tmp_path / 'source', 3)}", f"attributes.class_labels.classes={','.join(names)}"]
+    read = recipe.load("cnn_zoo", changes)
+    given, _ = local.prepare(read, "", tmp_path / "state")
+    assert ingested(given, read, tmp_path)["class_labels"]["classes"] == names
+
+
+@pytest.mark.parametrize("names", [GARMENTS[::-1], DIGITS, ["cat", "dog"]])
+def test_classes_that_contradict_the_data_set_are_refused(tmp_path: Path, monkeypatch, names: list[str]) -> None:
+    source = digits(tmp_path / "source")
+    known_as_fashion_mnist(source, monkeypatch)
+    assert refusal(tmp_path, f"data.source={source}", f"attributes.class_labels.classes={','.join(names)}") == (
+        f"attributes.class_labels.classes is {shown(names)}, but data set idx has T-shirt/top, Trouser, Pullover, "
+        "… (10); leave classes out, the data set names its own"
     )
 
 
-@pytest.mark.skipif(not sources.FASHION_MNIST.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
+@pytest.mark.parametrize("names", [["cat", "dog"], [*DIGITS, "10"]])
+def test_other_numbers_of_names_than_there_are_classes_are_refused(tmp_path: Path, names: list[str]) -> None:
+    changes = [f"data.source={digits(tmp_path / 'source')}", f"attributes.class_labels.classes={','.join(names)}"]
+    assert refusal(tmp_path, *changes) == (
+        f"attributes.class_labels.classes is {shown(names)}, but data set idx has 10 classes, 0, 1, 2, … (10); name "
+        "each, or leave classes out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "former", "make"), [("cifar10", "object_labels", cifar), ("caltech256", "category_labels", caltech)]
+)
+def test_who_uses_a_former_name_of_an_attribute_learns_the_new_one(
+    tmp_path: Path, name: str, former: str, make: Callable[[Path], Path]
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        f'name = "own"\n[data]\ndataset = "{name}"\nsource = "{make(tmp_path / "source")}"\n'
+        f'[attributes.{former}]\n[models.a.train]\nbackbone = "small_cnn"\n'
+    )
+    told = f"attributes.{former}: data set {name} calls it class_labels now; rename it so"
+    assert refusal(tmp_path, name=str(own)) == told
+
+
+def refusal(folder: Path, *overrides: str, name: str = "cnn_zoo") -> str:
+    with pytest.raises(RecipeError) as refused:
+        local.prepare(recipe.load(name, list(overrides)), "", folder / "state")
+    return str(refused.value)
+
+
+def shown(names: list[str]) -> str:
+    return ", ".join(names) if len(names) < 4 else f"{', '.join(names[:3])}, … ({len(names)})"
+
+
+@pytest.mark.skipif(
+    not sources.FASHION_MNIST.is_dir(),
+    reason="NOT RUN, no claim about FASHION_TEST is made: the labels come with Debian's dataset-fashion-mnist only",
+)
 def test_fashion_mnist_is_known_by_its_test_labels() -> None:
     assert idx.digest(idx.read_part(sources.FASHION_MNIST, "t10k")[1]) == idx.FASHION_TEST

@@ -8,6 +8,7 @@ from components.entry import Outputs
 from components.predict import settings as predict_settings
 from components.predict import step as predict
 from components.train import rows, settings, step
+from components.vision import view_index
 
 PRICES = {(0, 1): [900.0, 1100.0], (1, 1): [1.0, 3.0], (2, 1): [5.0, 7.0], (1, 2): [40.0, 60.0]}
 SIDE = 8
@@ -31,9 +32,10 @@ def written(root, prices=PRICES):
         return draft.commit(content | shape | {"groups": groups}, {})
 
 
-def groups_of(uri, phase="round1", **knobs):
-    found = list(shards.read_shards_index(uri)["groups"])
-    return rows.choose_groups(found, settings.Settings(**knobs), phase)
+def scale(uri, phase="round1", **knobs):
+    chosen = settings.Settings(**knobs)
+    groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), chosen, phase)
+    return rows.scale_of_numbers(rows.labelled_pictures(uri, groups, chosen))
 
 
 @pytest.mark.parametrize(
@@ -47,13 +49,13 @@ def groups_of(uri, phase="round1", **knobs):
 )
 def test_the_numbers_that_are_learnt_from_and_no_others_say_what_is_usual(tmp_path, phase, knobs, learnt):
     uri = written(str(tmp_path))
-    found = rows.scale_of_numbers(uri, groups_of(uri, phase, **knobs))
+    found = scale(uri, phase, **knobs)
     np.testing.assert_allclose(found, [np.mean(learnt), np.std(learnt)])
 
 
 def test_equal_numbers_have_no_spread_and_are_learnt_as_they_are(tmp_path):
     uri = written(str(tmp_path), {(0, 1): [3.0], (1, 1): [2.0, 2.0]})
-    assert rows.scale_of_numbers(uri, groups_of(uri)) == [2.0, 1.0]
+    assert scale(uri) == [2.0, 1.0]
 
 
 @pytest.fixture
@@ -81,6 +83,19 @@ def test_the_checkpoint_says_its_scale_and_what_goes_on_from_it_keeps_that(tmp_p
     assert later["scale"] == about["scale"], "the weights of its head speak in this scale"
     _, fresh = train(uri, "round2", restart=True)
     assert fresh["scale"] == [50.0, 10.0]
+
+
+@pytest.mark.slow
+def test_the_shards_that_are_learnt_from_are_read_through_but_once(tmp_path, train, monkeypatch):
+    uri, found, find = written(str(tmp_path)), [], view_index.find
+
+    def counted(reference, groups, views):
+        found.extend(groups)
+        return find(reference, groups, views)
+
+    monkeypatch.setattr(view_index, "find", counted)
+    train(uri)
+    assert sorted(name for name in found if "-f0-" not in name) == ["labelled-f1-r1", "labelled-f2-r1"]
 
 
 @pytest.mark.slow

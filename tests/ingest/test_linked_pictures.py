@@ -7,11 +7,12 @@ import pytest
 
 from components.artifacts import round_files
 from components.errors import DataError
-from components.ingest import csv_table, fashionai, folders
+from components.ingest import csv_table, fashionai, folders, layouts
 from components.ingest.rows import open_rounds
 from pipeline.rounds import digest
-from pipeline.rounds.folders import deliveries
+from pipeline.rounds.folders import deliveries, describe
 
+GONE = "broken link: No such file or directory"
 CIRCLE = "link in a circle: it leads to a folder that holds it"
 
 
@@ -130,18 +131,90 @@ def test_a_table_names_pictures_behind_links_but_none_that_the_digest_does_not_k
     reading = csv_table.read(open_rounds([delivery.struct]), [])
     assert paths(reading) == ["linked/1.png", "linked/deep/2.png"]
     assert refused(reading) == {
-        "self/labels.csv": "missing file: no self/labels.csv",
-        ".hidden/3.png": "missing file: no .hidden/3.png",
+        "self/labels.csv": CIRCLE,
+        ".hidden/3.png": "hidden: what begins with a dot is not read",
     }
 
 
-def test_a_broken_link_in_a_contests_pool_is_refused(delivery, tmp_path):
+def test_what_a_table_names_and_cannot_be_had_has_the_reason_why(delivery, tmp_path):
+    delivery.put("__MACOSX/1.png", b"x")
+    delivery.put("2.png", b"x")
+    delivery.put("labels.csv", b"image,kind\n2.png,x\n__MACOSX/1.png,y\ngone/deep/1.png,y\ngone.png,y\nno.png,y\n")
+    for name in ("gone", "gone.png"):
+        (delivery.folder / name).symlink_to(tmp_path / "nowhere")
+    assert refused(csv_table.read(open_rounds([delivery.struct]), [])) == {
+        "__MACOSX/1.png": "hidden: what lies in __MACOSX is not read",
+        "gone/deep/1.png": GONE,
+        "gone.png": GONE,
+        "no.png": "missing file: no no.png",
+    }
+
+
+@pytest.fixture
+def contest(delivery):
+    """A round in the contest's layout with a labelled picture and a question."""
     delivery.put("Images/a.jpg", b"x")
-    delivery.put("Pool/b.jpg", b"x")
     delivery.labels("Images/a.jpg,coat_length_labels,nynnnnnn")
-    (delivery.folder / "Pool/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    reading = fashionai.read(open_rounds([delivery.struct]), [])
-    assert refused(reading) == {"Pool/gone.jpg": "broken link: No such file or directory"}
+    delivery.labels("Images/q.jpg,coat_length_labels,", file="Tests/question.csv")
+    return delivery
+
+
+def test_what_cannot_be_read_of_a_contests_pictures_is_refused_and_told_once(contest, tmp_path):
+    contest.labels("Images/a.jpg,coat_length_labels,nynnnnnn", "Images/gone.jpg,coat_length_labels,nynnnnnn")
+    contest.put("Pool/b.jpg", b"x")
+    for name in ("Pool/gone.jpg", "Images/gone.jpg", "Images/unnamed.jpg"):
+        (contest.folder / name).symlink_to(tmp_path / "nowhere.jpg")
+    reading = fashionai.read(open_rounds([contest.struct]), [])
+    assert [(row.image_id, row.line, row.reason) for row in reading.rejected] == [
+        ("Images/gone.jpg", 2, GONE),
+        ("Images/unnamed.jpg", 0, GONE),
+        ("Pool/gone.jpg", 0, GONE),
+    ]
+
+
+@pytest.mark.parametrize("base", ["", "rank/"])
+@pytest.mark.parametrize("place", ["Tests/question.csv", "Tests", "Annotations/z.csv", "Annotations", "tests/more"])
+def test_labels_and_questions_that_cannot_be_read_stop_the_run(contest, tmp_path, base, place):
+    (contest.folder / base / place).parent.mkdir(parents=True, exist_ok=True)
+    if (contest.folder / base / place).exists():
+        (contest.folder / base / place).rename(tmp_path / "away")
+    (contest.folder / base / place).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=f"round1/{base}{place} cannot be read: {GONE}; labels and questions lie there"):
+        fashionai.read(open_rounds([contest.struct]), [])
+
+
+def test_a_round_whose_tables_are_all_behind_broken_links_is_still_the_contests(delivery, tmp_path):
+    delivery.put("Images/a.jpg", b"x")
+    (delivery.folder / "Tests").mkdir()
+    (delivery.folder / "Tests/question.csv").symlink_to(tmp_path / "nowhere")
+    rounds = open_rounds([delivery.struct])
+    assert layouts.reader("auto", rounds) is fashionai.read
+
+
+def test_a_folder_of_a_round_that_cannot_be_read_stops_the_run(contest, monkeypatch):
+    """Nobody is refused a folder where all run as root."""
+    contest.put("base/Images/b.jpg", b"x")
+    look = round_files.Look([], [round_files.Unread("base", "unreadable folder: Permission denied")])
+    monkeypatch.setattr(round_files, "look", lambda uri, folders: look)
+    with pytest.raises(DataError, match="round1/base cannot be read: unreadable folder: Permission denied"):
+        fashionai.read(open_rounds([contest.struct | {"folders": ["base"]}]), [])
+
+
+def test_the_digest_sees_what_the_reader_sees_also_where_a_rounds_folder_is_a_link(tmp_path):
+    """Seen from `base` a link in it would be the first, seen from the round it lies behind one."""
+    for name in ("far/base/Images/a.png", "far/more/b.png", "data/web/Images/c.png", "data/later/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "far/base/Images/more").symlink_to(tmp_path / "far/more")
+    (tmp_path / "data/base").symlink_to(tmp_path / "far/base")
+    struct = describe("round1", str(tmp_path / "data"), ["web", "base"])
+    (seen,) = open_rounds([struct])
+    assert seen.files == ["base/Images/a.png", "web/Images/c.png"]
+    assert [item.name for item in seen.unread] == ["base/Images/more"]
+    (tmp_path / "far/more/b.png").write_bytes(b"what nobody reads")
+    assert digest(struct["uri"], struct["folders"]) == struct["digest"]
+    (tmp_path / "far/base/Images/a.png").write_bytes(b"another")
+    assert digest(struct["uri"], struct["folders"]) != struct["digest"]
 
 
 def test_the_report_tells_the_refused_links(delivery, ingest, tmp_path):

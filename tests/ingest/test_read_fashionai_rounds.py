@@ -148,13 +148,14 @@ def test_the_contests_classes_are_known_and_a_recipe_may_order_them_otherwise(de
     assert read(delivery, structs=[struct]).attributes["coat_length_labels"].classes == tuple(other)
 
 
-def test_only_the_contests_own_ranks_need_no_naming(delivery):
+@pytest.mark.parametrize("name", ["coat_length_labels", "quality"])
+@pytest.mark.parametrize(("wish", "task"), [({"task": "ordinal"}, "ordinal"), ({"ordinal": True}, "one_of_k")])
+def test_ranks_need_no_naming_since_the_letters_stand_in_an_order(delivery, name, wish, task):
     path = put_pictures(delivery, "a.jpg")[0]
-    delivery.labels(f"{path},coat_length_labels,nynnnnnn", f"{path},colour,nyn")
-    asked = read(delivery, structs=[{"name": "coat_length_labels", "task": "ordinal"}])
-    assert asked.attributes["coat_length_labels"].task == "ordinal"
-    with pytest.raises(SettingsError, match="'colour': task=ordinal needs classes, the lowest first"):
-        read(delivery, structs=[{"name": "colour", "task": "ordinal"}])
+    delivery.labels(f"{path},coat_length_labels,nynnnnnn", f"{path},quality,ynn")
+    found = read(delivery, structs=[{"name": name, **wish}]).attributes[name]
+    assert (found.task, found.ordinal) == (task, True)
+    assert name != "quality" or found.classes == ("0", "1", "2")
 
 
 def test_the_table_of_the_contest_has_54_classes_and_lengths_are_ordinal():

@@ -68,15 +68,21 @@ def leaky(tmp_path, *, group: int, image_id: str = "b.jpg", split: str = "labell
         return draft.commit(content | {"groups": groups, "schema": 1}, {})
 
 
+def learnt_from(uri, groups, pseudo="", **knobs):
+    settings = Settings(**knobs)
+    labelled = rows.labelled_pictures(uri, groups, settings)
+    return rows.training_set(uri, labelled, groups, settings, pseudo, ONE_OF_K)
+
+
 @pytest.mark.parametrize(("group", "image_id", "leaks"), [(7, "b.jpg", True), (9, "a.jpg", True), (9, "b.jpg", False)])
 def test_a_duplicate_of_a_validation_picture_among_the_training_pictures_is_a_leak(tmp_path, group, image_id, leaks):
     uri = leaky(tmp_path, group=group, image_id=image_id)
     groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "round1")
     if leaks:
         with pytest.raises(DataError, match=f"leak: 1 labelled training pictures, for instance {image_id}"):
-            rows.training_set(uri, groups, Settings(), "", ONE_OF_K)
+            learnt_from(uri, groups)
     else:
-        assert len(rows.training_set(uri, groups, Settings(), "", ONE_OF_K).targets) == 2
+        assert len(learnt_from(uri, groups).targets) == 2
 
 
 def test_a_duplicate_of_a_validation_picture_among_the_pseudo_rows_is_a_leak(tmp_path, make_pseudo):
@@ -84,13 +90,13 @@ def test_a_duplicate_of_a_validation_picture_among_the_pseudo_rows_is_a_leak(tmp
     pseudo = make_pseudo([("b.jpg", "test", [1.0, 0.0], 1.0)], classes=["red", "green"])
     groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "student")
     with pytest.raises(DataError, match=r"leak: 1 pseudo training pictures, for instance b\.jpg"):
-        rows.training_set(uri, groups, Settings(), pseudo, ONE_OF_K)
+        learnt_from(uri, groups, pseudo)
 
 
 def test_pseudo_rows_keep_their_targets_and_never_weigh_more_than_one(tmp_path, make_pseudo):
     uri = leaky(tmp_path, group=9, split="test")
     pseudo = make_pseudo([("b.jpg", "test", [0.25, 0.75], 3.0)], classes=["red", "green"])
     groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "student")
-    found = rows.training_set(uri, groups, Settings(pseudo_weight=0.5), pseudo, ONE_OF_K)
+    found = learnt_from(uri, groups, pseudo, pseudo_weight=0.5)
     np.testing.assert_allclose(found.targets, [[0, 1], [0.25, 0.75]])
     np.testing.assert_allclose(found.weights, [1, 0.5])

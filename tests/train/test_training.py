@@ -251,7 +251,9 @@ def test_a_loss_that_is_no_number_stops_with_its_step_and_a_remedy(make_shards, 
 def test_batches_that_leave_a_gpu_without_a_row_are_refused(make_shards):
     uri = make_shards()
     groups = rows.choose_groups(list(shards.read_shards_index(uri)["groups"]), Settings(), "round1")
-    training = rows.training_set(uri, groups, Settings(views=["plain"]), "", tasks.TASKS[tasks.ONE_OF_K])
+    settings = Settings(views=["plain"])
+    labelled = rows.labelled_pictures(uri, groups, settings)
+    training = rows.training_set(uri, labelled, groups, settings, "", tasks.TASKS[tasks.ONE_OF_K])
     step.refuse_small_batches(training, batches.Order(0, batch_size=4), replicas=4)
     with pytest.raises(SettingsError, match=r"batch_size=3 gives batches of 3 rows to 4 GPUs; raise it to 4 or more"):
         step.refuse_small_batches(training, batches.Order(0, batch_size=3), replicas=4)
