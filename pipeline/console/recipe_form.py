@@ -231,7 +231,12 @@ def _values_of_run(name: str, run: Run) -> dict[str, Any]:
     except PipelineError:
         return found  # the recipe has lost a key since
     beside = {k: v for k, v in then.items() if k.partition(".")[0] in TABLES}
-    return beside | found
+    return beside | {k: v for k, v in found.items() if not (then["data.dataset"] and _is_told(k, then))}
+
+
+def _is_told(name: str, said: Mapping[str, Any]) -> bool:
+    """Whether this is the classes of an attribute that the recipe leaves to its data set."""
+    return name.startswith("attributes.") and name.endswith(".classes") and not said.get(name)
 
 
 def _no_data(recipe: Recipe, groups: list[Group]) -> str:
