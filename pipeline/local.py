@@ -109,7 +109,8 @@ def prepare(recipe: Recipe, data: str, state_dir: Path) -> tuple[dict[str, Any],
         made = registry.build(recipe.data.dataset, _datasets(state_dir), dataset_arguments(recipe))
         found = [rounds.describe(r["name"], r["uri"]) for r in made.rounds]
         answers = str(made.answers)
-        recipe = replace(recipe, attributes=recipe_loops.with_classes(recipe, made.attributes))
+        if recipe.data.dataset in registry.NAMES_CLASSES:
+            recipe = replace(recipe, attributes=recipe_loops.with_classes(recipe, made.attributes))
     elif recipe.data.rounds:
         found = [rounds.describe(f"round{i}", absolute(uri)) for i, uri in enumerate(recipe.data.rounds, start=1)]
     else:

@@ -22,6 +22,8 @@ BUILDERS: dict[str, Callable[..., DataSet | Path]] = {
     "fashion_mnist": fashion_mnist.cut,
     "idx": idx.cut,
 }
+NAMES_CLASSES = ("caltech256", "cifar10", "idx")
+"""Data sets whose classes a recipe need not know: one recipe learns whichever of them it is given."""
 DRAWN = ("contest", "boats", "folders")
 
 

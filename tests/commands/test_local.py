@@ -21,6 +21,13 @@ def test_only_the_attributes_that_the_data_has_are_run(drawn, tmp_path):
     assert answers == ""
 
 
+def test_drawn_data_is_asked_the_same_as_its_folder(tmp_path):
+    read = recipe.load("demo", ["data.images=60"])
+    made, _ = local.prepare(read, "", tmp_path)
+    folder = next((tmp_path / "datasets").glob("demo-*"))
+    assert local.prepare(read, str(folder), tmp_path)[0]["attributes"] == made["attributes"]
+
+
 def test_data_without_any_attribute_of_the_recipe_is_refused(drawn, tmp_path):
     with pytest.raises(RecipeError, match="the data has skirt_length_labels, the recipe wants garment_labels"):
         local.prepare(recipe.load("fashion_mnist"), str(drawn.folder), tmp_path)
