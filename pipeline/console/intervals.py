@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from components.vision import bootstrap, judging
+from components.vision.bootstrap import Interval
 from components.vision.tasks import REGRESSION
 from pipeline.console.evidence import Joined
 from pipeline.server.domain.comparison import ERROR, SAME, Overlap, Paired
 
 IN_TOTAL = {"ap": "map"}
+_UNDEFINED = bootstrap.interval(math.nan, np.empty(0))
 Draws = npt.NDArray[np.float64]
 
 
@@ -31,7 +33,7 @@ def _of_shares(metric: str, numbered: Sequence[tuple[int, Joined]], resamples: i
     draws = [_drawn(one, metric, resamples, own_seed) for own_seed, one in numbered]
     total = _total(metric, values, draws, sum(len(one.label) for _, one in numbered))
     return [total] + [
-        _row(one.attribute, metric, pair, difference, len(one.label))
+        _row(one.attribute, metric, pair, _interval(pair, difference), len(one.label))
         for (_, one), pair, difference in zip(numbered, values, draws, strict=True)
     ]
 
@@ -39,13 +41,15 @@ def _of_shares(metric: str, numbered: Sequence[tuple[int, Joined]], resamples: i
 def _of_errors(one: Joined, resamples: int, seed: int) -> Paired:
     """Mean absolute errors, in the labels' unit: less is better, so a difference below zero is the gain."""
     if not one.label:
-        return _row(one.attribute, ERROR, (math.nan, math.nan), np.empty(0), 0)
-    first, second = (np.abs(judging.residuals(values, one.label)) for values in (one.first, one.second))
-    rise = second - first
-    draws = bootstrap.redrawn(lambda drawn: float(rise[drawn].mean()), len(rise), one.group, resamples, seed)
-    found = _row(one.attribute, ERROR, (float(first.mean()), float(second.mean())), draws, len(rise))
+        return _row(one.attribute, ERROR, (math.nan, math.nan), _UNDEFINED, 0)
+    first, second = (judging.own_measures(one.task, values, one.label)[ERROR] for values in (one.first, one.second))
+    # The lead of the first: how much larger the second's error is.
+    found = judging.compared(
+        one.task, (one.first, one.second), one.label, one.group, metric=ERROR, resamples=resamples, seed=seed
+    )
     turned = {bootstrap.GAIN: bootstrap.LOSS, bootstrap.LOSS: bootstrap.GAIN}
-    return replace(found, verdict=turned.get(found.verdict, found.verdict))
+    found = replace(found, verdict=turned.get(found.verdict, found.verdict))
+    return _row(one.attribute, ERROR, (first, second), found, len(one.label))
 
 
 def overlap(one: Joined) -> Overlap:
@@ -76,19 +80,22 @@ def _total(metric: str, values: Sequence[tuple[float, float]], draws: Sequence[D
     defined = [i for i, pair in enumerate(values) if not any(map(math.isnan, pair))]
     name = IN_TOTAL.get(metric, metric)
     if not defined:
-        return _row("", name, (math.nan, math.nan), np.empty(0), pictures)
+        return _row("", name, (math.nan, math.nan), _UNDEFINED, pictures)
     first, second = (math.fsum(values[i][end] for i in defined) / len(defined) for end in (0, 1))
-    return _row("", name, (first, second), np.mean([draws[i] for i in defined], axis=0), pictures)
+    mean = np.mean([draws[i] for i in defined], axis=0)
+    return _row("", name, (first, second), _interval((first, second), mean), pictures)
 
 
-def _row(attribute: str, metric: str, pair: tuple[float, float], draws: Draws, pictures: int) -> Paired:
-    first, second = pair
-    found = bootstrap.interval(second - first, draws)
+def _interval(pair: tuple[float, float], draws: Draws) -> Interval:
+    return bootstrap.interval(pair[1] - pair[0], draws)
+
+
+def _row(attribute: str, metric: str, pair: tuple[float, float], found: Interval, pictures: int) -> Paired:
     return Paired(
         attribute,
         metric,
-        first=_or_none(first),
-        second=_or_none(second),
+        first=_or_none(pair[0]),
+        second=_or_none(pair[1]),
         difference=_or_none(found.difference),
         low=_or_none(found.low),
         high=_or_none(found.high),
