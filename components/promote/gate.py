@@ -1,6 +1,5 @@
 """The gate: challenger against champion on validation pictures that neither was trained on. Touches no file."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,7 +100,7 @@ def _compared(task: Task, common: pd.DataFrame, settings: Settings, seed: int) -
         resamples=settings.resamples,
         seed=seed,
     )
-    if not all(map(math.isfinite, (found.difference, found.low, found.high))):
+    if found.verdict == bootstrap.UNKNOWN:
         return Decision("refused", f"{settings.metric} is undefined on the pictures in common", pictures=len(common))
     action, reason = _verdict(found, settings.policy)
     difference, low, high = (round(v, 10) for v in (found.difference, found.low, found.high))
